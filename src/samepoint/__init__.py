@@ -1,0 +1,1 @@
+"""samepoint: find the same point on an object in every image."""
