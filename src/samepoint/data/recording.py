@@ -1,0 +1,120 @@
+"""The data contract: what every reader returns and every method trains on.
+
+A data set is a list of recordings; a recording a list of moments; a moment one or more views taken at the
+same time. What a source lacks is None or empty, never a sentinel. Files are named here and decoded elsewhere
+(`samepoint.data.store`). Poses are 4x4, metres, OpenCV axes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from jaxtyping import Float
+from torch import Tensor
+
+Mode = Literal["scan", "shuffle", "rig", "robot-only", "photos"]
+"""scan: moving camera, static scene. shuffle: fixed camera, objects rearranged between moments. rig: several
+synchronised cameras. robot-only: the robot without objects. photos: unordered images, nothing known."""
+
+Split = Literal["train", "validation", "test"]
+
+
+@dataclass(frozen=True)
+class Placement:
+    """One object in one view. `mask` is its visible part (8-bit PNG, 255 on the object)."""
+
+    object_id: int
+    camera_from_object: Float[Tensor, "4 4"] | None = None
+    mask: Path | None = None
+    visible_fraction: float | None = None
+
+
+@dataclass(frozen=True)
+class DepthFile:
+    """A depth image: 16-bit PNG of `metres_per_unit`, 0 where unknown."""
+
+    path: Path
+    metres_per_unit: float
+
+
+@dataclass(frozen=True)
+class View:
+    """One image of one camera. `placements` lists the objects in it, when known."""
+
+    camera: str
+    image: Path
+    intrinsics: Float[Tensor, "3 3"] | None = None
+    world_from_camera: Float[Tensor, "4 4"] | None = None
+    depth: DepthFile | None = None
+    placements: tuple[Placement, ...] = ()
+
+
+@dataclass(frozen=True)
+class Moment:
+    """Views taken at the same time (seconds). In a scan each moment has one view."""
+
+    views: tuple[View, ...]
+    time: float | None = None
+    sync_group: str | None = None
+
+
+@dataclass(frozen=True)
+class Recording:
+    """Moments of one scene (scan, rig) or of one camera over rearranged scenes (shuffle, photos)."""
+
+    name: str
+    mode: Mode
+    moments: tuple[Moment, ...]
+    split: Split | None = None
+
+    def views(self) -> Iterator[View]:
+        for moment in self.moments:
+            yield from moment.views
+
+    @property
+    def static(self) -> bool:
+        """Whether world poses relate the same surface points over all its views."""
+        return self.mode == "scan"
+
+
+@dataclass(frozen=True)
+class Symmetry:
+    """BOP's symmetries of an object: discrete 4x4 transforms, or continuous (axis, offset), object frame."""
+
+    discrete: tuple[Float[Tensor, "4 4"], ...] = ()
+    continuous: tuple[tuple[Float[Tensor, "3"], Float[Tensor, "3"]], ...] = ()
+
+
+@dataclass(frozen=True)
+class ObjectModel:
+    """An object. `mesh` is a PLY in metres or millimetres (`metres_per_unit`), object frame; if it has vertex
+    properties cx, cy, cz these are the canonical surface coordinates that its `family` shares.
+    `keypoints` are named points of the family, object frame, metres."""
+
+    object_id: int
+    family: str | None = None
+    mesh: Path | None = None
+    metres_per_unit: float = 1.0
+    keypoints: Mapping[str, Float[Tensor, "3"]] = field(default_factory=dict)
+    symmetry: Symmetry | None = None
+    diameter: float | None = None
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Recordings and the objects in them. `root` is where it was read from."""
+
+    root: Path
+    recordings: tuple[Recording, ...]
+    objects: Mapping[int, ObjectModel] = field(default_factory=dict)
+
+    def split(self, name: Split) -> Dataset:
+        """The recordings of one split (recordings that declare none belong to every split)."""
+        kept = tuple(r for r in self.recordings if r.split in (None, name))
+        return Dataset(self.root, kept, self.objects)
+
+    def views(self) -> tuple[View, ...]:
+        return tuple(view for recording in self.recordings for view in recording.views())
