@@ -1,0 +1,69 @@
+"""Files written whole or not at all, and JSON read with a clear error."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from samepoint.errors import DataError
+
+
+@contextmanager
+def clear_disk_errors(where: Path) -> Iterator[None]:
+    """Turns "disk full", "read-only" and "not allowed" into a DataError that names `where`."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise DataError(
+                "the disk is full", where=where, mend="free some space or choose another folder"
+            ) from error
+        if error.errno in (errno.EROFS, errno.EACCES, errno.EPERM):
+            raise DataError(
+                "cannot be written", where=where, mend="choose a folder you may write to"
+            ) from error
+        raise
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Writes `content` under a temporary name beside `path`, then renames it."""
+    with clear_disk_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(content)
+            os.chmod(name, 0o666 & ~_umask())
+            os.replace(name, path)
+        except BaseException:
+            Path(name).unlink(missing_ok=True)
+            raise
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def write_json(path: Path, value: object, *, indent: int | None = None) -> None:
+    """One JSON file, whole. NaN and infinity are refused (they are not JSON)."""
+    write_whole(path, (json.dumps(value, indent=indent, allow_nan=False) + "\n").encode())
+
+
+def read_json(path: Path) -> Any:
+    """The content of a JSON file, or a DataError that says where it breaks."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise DataError("this file does not exist", where=path, mend="check the path") from error
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise DataError(f"is not valid JSON ({error})", where=path, mend="write it again") from error
+    except OSError as error:
+        raise DataError(f"cannot be read ({error.strerror})", where=path) from error
