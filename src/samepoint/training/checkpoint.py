@@ -1,0 +1,56 @@
+"""Checkpoints: everything that a run needs to go on, written whole or not at all."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from samepoint.errors import RunError
+
+VERSION = 1
+
+
+def checkpoint_path(run: Path) -> Path:
+    return run / "checkpoints" / "last.ckpt"
+
+
+def write_checkpoint(run: Path, state: Mapping[str, Any]) -> None:
+    """Replace the last checkpoint by `state`. The old one stays if this fails (a full disk, a kill)."""
+    path = checkpoint_path(run)
+    part = path.with_suffix(".part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with part.open("wb") as file:
+            torch.save({"version": VERSION, **state}, file)
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(path)
+    except (OSError, RuntimeError) as error:  # torch wraps a full disk in a RuntimeError
+        part.unlink(missing_ok=True)
+        raise RunError(
+            f"the checkpoint could not be written ({_reason(error)})",
+            where=path,
+            mend="make room on the disk, then go on with --resume; the checkpoint before it is intact",
+        ) from error
+
+
+def read_checkpoint(run: Path) -> dict[str, Any]:
+    """The state that `write_checkpoint` was given."""
+    path = checkpoint_path(run)
+    if not path.is_file():
+        raise RunError("there is no checkpoint to go on from", where=run, mend="start without --resume")
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:
+        raise RunError(f"the checkpoint cannot be read ({_reason(error)})", where=path) from error
+    if not isinstance(state, dict) or state.get("version") != VERSION:
+        raise RunError("the checkpoint is of another version", where=path, mend="train anew into another folder")
+    return state
+
+
+def _reason(error: BaseException) -> str:
+    return (str(error) or type(error).__name__).splitlines()[0]

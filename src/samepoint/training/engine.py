@@ -1,0 +1,273 @@
+"""The training loop. It knows no method: it draws batches, sums the objectives of the running stage, steps the
+optimiser, logs, and keeps a checkpoint from which a killed run goes on.
+
+Devices, precision, and distribution are Lightning Fabric's; the loop is ours because a run may be bounded by
+minutes and has stages, and must go on after a kill exactly where it was.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import signal
+import threading
+import time
+from collections.abc import Mapping
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning.fabric import Fabric
+from torch import Tensor, nn
+
+from samepoint.errors import RunError
+from samepoint.training.checkpoint import read_checkpoint, write_checkpoint
+from samepoint.training.loader import StepBatches, generator_for, step_loader
+from samepoint.training.log import ProgressLine, TrainingLog
+from samepoint.training.plan import Stage, stage_at
+from samepoint.training.schedule import rate_factor
+from samepoint.training.settings import TrainingSettings
+
+
+@dataclass
+class Position:
+    """How far a run is: optimiser steps and seconds of training, kills not counted."""
+
+    step: int = 0
+    seconds: float = 0.0
+
+
+@dataclass
+class Meter:
+    """What happened since the last row of the log."""
+
+    started: float = field(default_factory=time.monotonic)
+    waited: float = 0.0
+    steps: int = 0
+    terms: dict[str, list[Tensor]] = field(default_factory=dict)
+
+    def add(self, terms: Mapping[str, Tensor]) -> None:
+        for name, value in terms.items():
+            self.terms.setdefault(name, []).append(value.detach())
+
+    def row(self) -> dict[str, float]:
+        elapsed = max(1e-9, time.monotonic() - self.started)
+        means = {name: torch.stack(values).float().mean().item() for name, values in self.terms.items()}
+        return {"steps_per_second": self.steps / elapsed, "data_wait": self.waited / elapsed, **means}
+
+
+class Trainer:
+    """Trains `network` through `stages` into the folder `run`.
+
+    `identity` says what is trained on what; a resumed run must have the same. Raises RunError when the loss is
+    not finite, a checkpoint cannot be written, or a resumed run is another one. SIGTERM and Ctrl-C write a
+    checkpoint before they end the run.
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        stages: tuple[Stage, ...],
+        settings: TrainingSettings,
+        run: Path,
+        identity: Mapping[str, Any],
+    ) -> None:
+        self.settings, self.stages, self.run_folder, self.identity = settings, stages, run, dict(identity)
+        self.fabric = Fabric(
+            accelerator=settings.device,
+            devices=settings.devices,
+            strategy="ddp" if settings.devices > 1 else "auto",
+            precision=settings.precision,
+        )
+        self.fabric.launch()
+        optimizer = torch.optim.AdamW(
+            [parameter for parameter in network.parameters() if parameter.requires_grad],
+            lr=settings.lr,
+            weight_decay=settings.weight_decay,
+        )
+        self.bare = network.to(self.fabric.device)
+        self.network = _UnderPrecision(self.fabric, self.fabric.strategy.setup_module(self.bare))
+        self.optimizer = self.fabric.setup_optimizers(optimizer)
+        self.position = Position()
+        self.interrupted = threading.Event()
+
+    def fit(self, *, resume: bool = False) -> dict[str, Any]:
+        """Train until the budget is used; returns what metrics.json should say of the training."""
+        if resume:
+            self._restore()
+        self.network.train()
+        log = TrainingLog(self.run_folder, step=self.position.step) if self.fabric.is_global_zero else None
+        line = ProgressLine()
+        with self._interruptible():
+            try:
+                while self._progress() < 1:
+                    self._run_stage(log, line)
+            finally:
+                line.close()
+                if log:
+                    log.close()
+        self._save()
+        last = log.rows[-1] if log and log.rows else {}
+        waits = [float(row["data_wait"]) for row in log.rows] if log else []
+        return {
+            "steps": self.position.step,
+            "seconds": round(self.position.seconds, 1),
+            "loss": float(last["loss"]) if last else None,
+            "data_wait": round(sum(waits) / len(waits), 4) if waits else None,
+        }
+
+    def _progress(self) -> float:
+        return self.settings.budget.progress(self.position.step, self.position.seconds)
+
+    def _run_stage(self, log: TrainingLog | None, line: ProgressLine) -> None:
+        """Steps of the stage that is due, until the next one is or the budget is used."""
+        index, _ = stage_at(self.stages, self._progress())
+        stage, settings = self.stages[index], self.settings
+        batches = StepBatches(
+            stage,
+            seed=settings.seed,
+            rank=self.fabric.global_rank,
+            first_step=self.position.step,
+            accumulate=settings.accumulate,
+        )
+        loader = iter(step_loader(batches, settings.workers))
+        meter, saved, tick = Meter(), time.monotonic(), time.monotonic()
+        while self._progress() < 1 and stage_at(self.stages, self._progress())[0] == index:
+            lr = self._set_rate(stage_at(self.stages, self._progress())[1])
+            meter.add(self._step(stage, loader, meter))
+            now = time.monotonic()
+            self.position.step += 1
+            self.position.seconds += now - tick
+            tick = now
+            done = self._progress()
+            if log and (self.position.step % settings.log_every == 0 or done >= 1):
+                place = {"step": self.position.step, "seconds": round(self.position.seconds, 2)}
+                row = {**place, "stage": stage.name, "lr": lr, **meter.row()}
+                log.add(row)
+                line.show(self.position.step, done, self.position.seconds, row)
+                meter = Meter()
+            if self.interrupted.is_set():
+                self._save()
+                raise KeyboardInterrupt
+            if now - saved > 60 * settings.checkpoint_minutes:
+                self._save()
+                saved = time.monotonic()
+
+    def _step(self, stage: Stage, loader: Any, meter: Meter) -> dict[str, Tensor]:
+        """One optimiser step over `accumulate` micro-batches of every part of the stage."""
+        settings, logged = self.settings, {}
+        torch.manual_seed(generator_for(settings.seed, self.position.step, "global").initial_seed())
+        for micro in range(settings.accumulate):
+            asked = time.monotonic()
+            batches = next(loader)
+            meter.waited += time.monotonic() - asked
+            last = micro == settings.accumulate - 1
+            with self.network.without_sync(not last):
+                terms = self._terms(stage, batches, micro)
+                self.fabric.backward(terms["loss"] / settings.accumulate)
+            logged = {name: value.detach() for name, value in terms.items()}
+        if settings.precision != "16-mixed" and not torch.isfinite(logged["loss"]):
+            raise RunError(
+                f"the loss is not finite at step {self.position.step + 1}",
+                where=self.run_folder,
+                mend="lower --lr; the last checkpoint is intact",
+            )
+        if settings.clip_norm > 0:
+            self.fabric.clip_gradients(
+                self.bare, self.optimizer, max_norm=settings.clip_norm, error_if_nonfinite=False
+            )
+        self.optimizer.step()
+        self.optimizer.zero_grad(set_to_none=True)
+        meter.steps += 1
+        return logged
+
+    def _terms(self, stage: Stage, batches: tuple[Any, ...], micro: int) -> dict[str, Tensor]:
+        """The weighted sum of the parts as `loss`, and every part's numbers under its name."""
+        terms: dict[str, Tensor] = {}
+        total: Tensor | None = None
+        for part, batch in zip(stage.parts, batches, strict=True):
+            key = (self.settings.seed, self.fabric.global_rank, self.position.step, micro, part.name)
+            found = part.objective(self.network, to_device(batch, self.fabric.device), generator_for(*key))
+            weighted = part.weight * found["loss"]
+            total = weighted if total is None else total + weighted
+            terms |= {f"{part.name}/{name}": value for name, value in found.items()}
+        assert total is not None, "a stage has at least one part"
+        return {"loss": total, **terms}
+
+    def _set_rate(self, stage_progress: float) -> float:
+        lr = self.settings.lr * rate_factor(self.settings.schedule, stage_progress)
+        for group in self.optimizer.param_groups:
+            group["lr"] = lr
+        return lr
+
+    def _save(self) -> None:
+        if self.fabric.is_global_zero:
+            state = {
+                "step": self.position.step,
+                "seconds": self.position.seconds,
+                "network": self.bare.state_dict(),
+                "optimizer": self.optimizer.state_dict(),
+                "precision": self.fabric.strategy.precision.state_dict(),
+                "identity": self.identity,
+            }
+            write_checkpoint(self.run_folder, state)
+        self.fabric.barrier()
+
+    def _restore(self) -> None:
+        state = read_checkpoint(self.run_folder)
+        for key, value in self.identity.items():
+            if state["identity"].get(key) != value:
+                raise RunError(
+                    f"this run was started with {key} = {state['identity'].get(key)!r}, not {value!r}",
+                    where=self.run_folder,
+                    mend="resume with the options it was started with, or train into another folder",
+                )
+        self.bare.load_state_dict(state["network"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.fabric.strategy.precision.load_state_dict(state["precision"])
+        self.position = Position(state["step"], state["seconds"])
+
+    @contextmanager
+    def _interruptible(self) -> Any:
+        """SIGTERM and SIGINT end the run after the step at hand, with a checkpoint."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        signals = (signal.SIGTERM, signal.SIGINT)
+        before = {number: signal.signal(number, lambda *_: self.interrupted.set()) for number in signals}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+
+def to_device(batch: Any, device: torch.device) -> Any:
+    """A typed batch with its tensors on `device`; what is not a tensor stays as it is."""
+    if isinstance(batch, Tensor):
+        return batch.to(device, non_blocking=True)
+    if dataclasses.is_dataclass(batch) and not isinstance(batch, type):
+        moved = {f.name: to_device(getattr(batch, f.name), device) for f in dataclasses.fields(batch)}
+        return dataclasses.replace(batch, **moved)
+    return batch
+
+
+class _UnderPrecision(nn.Module):
+    """The network under the run's precision; objectives call it like the network itself.
+
+    Fabric's own wrapper converts what a network returns and cannot take a frozen dataclass apart.
+    """
+
+    def __init__(self, fabric: Fabric, network: nn.Module) -> None:
+        super().__init__()
+        self.fabric, self.network = fabric, network
+
+    def forward(self, *inputs: Any) -> Any:
+        with self.fabric.autocast():
+            return self.network(*inputs)
+
+    def without_sync(self, enabled: bool) -> Any:
+        """No exchange of gradients between processes inside (all but the last of accumulated batches)."""
+        distributed = isinstance(self.network, torch.nn.parallel.DistributedDataParallel)
+        return self.network.no_sync() if enabled and distributed else nullcontext()
