@@ -1,0 +1,90 @@
+"""A network in a run folder: `model.safetensors` and `config.json`, whole or not at all, no pickle."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import safetensors.torch
+import torch
+from safetensors import SafetensorError
+
+from samepoint.errors import ModelError, RunError
+from samepoint.models.config import NetworkConfig
+from samepoint.models.network import DescriptorNetwork
+
+FORMAT, VERSION = "samepoint-run", 1
+MODEL, CONFIG = "model.safetensors", "config.json"
+
+
+def save_network(
+    folder: str | Path, network: DescriptorNetwork, extra: Mapping[str, Any] | None = None
+) -> None:
+    """Write the weights and the configuration; `extra` are more plain values for config.json (method, ...).
+
+    Both files are replaced atomically, the weights first.
+    """
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    config = {**(extra or {}), "format": FORMAT, "version": VERSION, "network": network.config.to_json()}
+    text = json.dumps(config, indent=2) + "\n"
+    state = {name: value.detach().cpu().contiguous() for name, value in network.state_dict().items()}
+    _replace(folder / MODEL, safetensors.torch.save(state))
+    _replace(folder / CONFIG, text.encode())
+
+
+def load_network(
+    folder: str | Path, device: str | torch.device = "cpu"
+) -> tuple[DescriptorNetwork, dict[str, Any]]:
+    """The network of a run folder in evaluation mode, and its config.json. RunError if it is no whole run."""
+    folder = Path(folder)
+    config = read_config(folder)
+    path = folder / MODEL
+    if not path.is_file():
+        line = f"half-written run: {CONFIG} without {MODEL}"
+        raise RunError(line, where=folder, mend="train it to the end or go on with --resume")
+    try:
+        network = DescriptorNetwork(NetworkConfig.from_json(config["network"]))
+    except (ModelError, TypeError) as error:
+        raise RunError(str(error), where=folder / CONFIG) from error
+    try:
+        network.load_state_dict(safetensors.torch.load_file(path))
+    except SafetensorError as error:
+        raise RunError("is not a readable weights file", where=path, mend="train the run again") from error
+    except RuntimeError as error:
+        line = f"weights do not fit the network of {CONFIG}"
+        raise RunError(line, where=path, mend="take both files from one run") from error
+    return network.to(device).eval(), config
+
+
+def read_config(folder: str | Path) -> dict[str, Any]:
+    """config.json of a run folder, checked for its format and version."""
+    folder = Path(folder)
+    path = folder / CONFIG
+    if not folder.is_dir():
+        raise RunError("no such run folder", where=folder, mend="give the --out folder of a training")
+    if not path.is_file():
+        raise RunError(
+            f"not a run: it has no {CONFIG}", where=folder, mend="give the --out folder of a training"
+        )
+    try:
+        config = json.loads(path.read_text())
+    except ValueError as error:
+        raise RunError("is not valid JSON", where=path, mend="restore it or train again") from error
+    if not isinstance(config, dict) or config.get("format") != FORMAT or "network" not in config:
+        raise RunError(
+            "is not the configuration of a run", where=path, mend="give the --out folder of a training"
+        )
+    if config.get("version") != VERSION:
+        line = f"run has version {config.get('version')!r}, this samepoint reads {VERSION}"
+        raise RunError(line, where=path, mend="load it with the samepoint that wrote it")
+    return config
+
+
+def _replace(path: Path, content: bytes) -> None:
+    part = path.with_name(f".{path.name}.part")
+    part.write_bytes(content)
+    os.replace(part, path)
