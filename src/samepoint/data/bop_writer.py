@@ -20,6 +20,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from samepoint.data.decode import quantise_depth
 from samepoint.data.files import clear_disk_errors, write_json
 from samepoint.data.mesh import Mesh, write_ply
 from samepoint.data.recording import DepthFile, Mode, Split, Symmetry
@@ -27,8 +28,6 @@ from samepoint.errors import DataError
 
 Array = np.ndarray | Tensor
 MILLIMETRES = 1000.0
-DEPTH_STEP = 0.1
-"""Millimetres a unit of a written depth image (its range is then 6.55 m; farther scenes get 1 mm)."""
 
 
 @dataclass(frozen=True)
@@ -189,13 +188,12 @@ class SceneWriter:
         if isinstance(depth, DepthFile):
             _copy(depth.path, path)
             return depth.metres_per_unit * MILLIMETRES
-        metres = np.nan_to_num(_float64(depth), nan=0.0, posinf=0.0, neginf=0.0)
+        metres = _float64(depth)
         if size is not None and metres.shape != size:
             raise DataError(f"depth is {metres.shape}, its image {size}", where=self.folder)
-        step = DEPTH_STEP if metres.max(initial=0.0) * MILLIMETRES / DEPTH_STEP <= 65535 else 1.0
-        units = np.rint(metres * (MILLIMETRES / step))
-        _write_png(path, np.where((units > 0) & (units <= 65535), units, 0).astype(np.uint16))
-        return step
+        units, metres_per_unit = quantise_depth(metres)
+        _write_png(path, units)
+        return metres_per_unit * MILLIMETRES
 
     def _add_truth(self, number: int, view: WrittenView, size: tuple[int, int] | None) -> None:
         labels = None if view.labels is None else _numpy(view.labels)

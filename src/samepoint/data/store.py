@@ -1,0 +1,159 @@
+"""Decoded views for training and evaluation: every file is decoded once, then read through memory maps."""
+
+from __future__ import annotations
+
+import io
+import math
+import pickle
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int, UInt8
+from torch import Tensor
+
+from samepoint.data.decode import DecodedView, decode_view
+from samepoint.data.recording import Dataset, View
+from samepoint.data.store_files import (
+    Entry,
+    Progress,
+    build_folder,
+    decoded_bytes,
+    default_cache,
+    fingerprint,
+    open_folder,
+)
+from samepoint.geometry.pixels import resize_intrinsics
+from samepoint.types import Size
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One decoded view at the store's size. Depth in metres, 0 unknown; intrinsics of the resized image.
+
+    `labels` (int16): 0 background, k = index into `view.placements` plus 1. `source_size` is the file's.
+    """
+
+    image: UInt8[Tensor, "3 h w"]
+    depth: Float[Tensor, "h w"] | None
+    labels: Int[Tensor, "h w"] | None
+    intrinsics: Float[Tensor, "3 3"] | None
+    view: View
+    recording: int
+    moment: int
+    source_size: Size
+
+
+class FrameStore:
+    """The decoded views of a data set: `store[i]` is a Frame, `store.index[i]` its (recording, moment, view).
+
+    Images whose long side exceeds `max_size` are shrunk (never enlarged). The decoded views are kept in a
+    folder named by `fingerprint` below `cache_dir` (default: the user's cache) and reused. A data set whose
+    decoded views exceed `budget_bytes` is decoded on the fly instead (`mapped` is then False). Raises
+    DataError for a file that is missing, truncated or of the wrong size. Pickling sends no pixels.
+    """
+
+    def __init__(
+        self,
+        dataset: Dataset,
+        *,
+        max_size: int | None = 320,
+        cache_dir: Path | None = None,
+        budget_bytes: int = 8 << 30,
+        progress: Progress | None = None,
+    ) -> None:
+        self.dataset = dataset
+        self.max_size = max_size
+        self.index: list[tuple[int, int, int]] = [
+            (r, m, v)
+            for r, recording in enumerate(dataset.recordings)
+            for m, moment in enumerate(recording.moments)
+            for v in range(len(moment.views))
+        ]
+        self.fingerprint: str = fingerprint(dataset, max_size)
+        self.folder: Path = (cache_dir or default_cache()) / self.fingerprint
+        self._entries: list[Entry] | None = open_folder(self.folder)
+        self._maps: dict[str, np.ndarray] = {}
+        if self._entries is None and decoded_bytes(dataset, max_size) <= budget_bytes:
+            self._entries = build_folder(dataset, self.folder, max_size, progress)
+
+    @property
+    def mapped(self) -> bool:
+        """Whether the views were decoded in advance."""
+        return self._entries is not None
+
+    def __len__(self) -> int:
+        return len(self.index)
+
+    def __getitem__(self, i: int) -> Frame:
+        r, m, v = self.index[i]
+        view = self.dataset.recordings[r].moments[m].views[v]
+        arrays = decode_view(view, self.max_size) if self._entries is None else self._read(self._entries[i])
+        size = (arrays.image.shape[0], arrays.image.shape[1])
+        planes = np.ascontiguousarray(arrays.image.transpose(2, 0, 1))
+        depth = labels = None
+        if arrays.depth is not None and arrays.metres_per_unit is not None:
+            depth = torch.from_numpy(arrays.depth * np.float32(arrays.metres_per_unit))
+        if arrays.labels is not None:
+            labels = torch.from_numpy(arrays.labels.astype(np.int16))
+        intrinsics = view.intrinsics
+        if intrinsics is not None and size != arrays.source_size:
+            intrinsics = resize_intrinsics(intrinsics, arrays.source_size, size)
+        return Frame(torch.from_numpy(planes), depth, labels, intrinsics, view, r, m, arrays.source_size)
+
+    @cached_property
+    def position(self) -> dict[tuple[int, int, int], int]:
+        """The inverse of `index`."""
+        return {key: i for i, key in enumerate(self.index)}
+
+    def _read(self, entry: Entry) -> DecodedView:
+        planes = self._slice("images", np.uint8, entry.image, (3, *entry.size))
+        depth = labels = None
+        if entry.depth is not None:
+            depth = self._slice("depth", np.uint16, entry.depth, entry.size)
+        if entry.labels is not None:
+            labels = self._slice("labels", self._label_type, entry.labels, entry.size)
+        image = planes.transpose(1, 2, 0)
+        return DecodedView(image, depth, entry.metres_per_unit, labels, entry.source_size)
+
+    def _slice(self, name: str, dtype: type, at: int, shape: tuple[int, ...]) -> np.ndarray:
+        if name not in self._maps:
+            self._maps[name] = np.memmap(self.folder / f"{name}.bin", dtype=np.uint8, mode="r")
+        size = math.prod(shape) * np.dtype(dtype).itemsize
+        return np.array(self._maps[name][at : at + size]).view(dtype).reshape(shape)
+
+    @cached_property
+    def _label_type(self) -> type:
+        wide = any(len(view.placements) > 255 for view in self.dataset.views())
+        return np.uint16 if wide else np.uint8
+
+    def __getstate__(self) -> dict[str, object]:
+        kept = {k: v for k, v in self.__dict__.items() if k not in ("dataset", "_maps", "position")}
+        return {**kept, "dataset": _dumps(self.dataset)}
+
+    def __setstate__(self, state: dict[str, object]) -> None:
+        content = state["dataset"]
+        assert isinstance(content, bytes)
+        self.__dict__.update({**state, "dataset": pickle.loads(content), "_maps": {}})
+
+
+class _TensorPickler(pickle.Pickler):
+    """Sends small tensors by value; the default in worker processes takes a shared file for each of them."""
+
+    def reducer_override(self, obj: Any) -> Any:
+        if isinstance(obj, Tensor):
+            return _tensor, (obj.detach().cpu().numpy(),)
+        return NotImplemented
+
+
+def _tensor(values: np.ndarray) -> Tensor:
+    return torch.from_numpy(np.array(values))
+
+
+def _dumps(value: object) -> bytes:
+    buffer = io.BytesIO()
+    _TensorPickler(buffer, protocol=pickle.HIGHEST_PROTOCOL).dump(value)
+    return buffer.getvalue()

@@ -1,0 +1,189 @@
+"""The folder behind a FrameStore: all views of a data set decoded into three flat files.
+
+`images.bin` uint8 planes `3 h w`, `depth.bin` uint16, `labels.bin` uint8 or uint16, and `index.json` with the
+size and offset of each view. It appears whole, under the fingerprint of what it was made from.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+
+from samepoint.data.decode import DecodedView, decode_view, fitted_size, image_size
+from samepoint.data.files import clear_disk_errors, write_json
+from samepoint.data.recording import Dataset, View
+from samepoint.errors import DataError
+from samepoint.types import Size
+
+LAYOUT = 1
+ABANDONED_AFTER = 24 * 3600.0
+"""Seconds after which a half-built folder is taken for that of a killed process and removed."""
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class Entry:
+    """Where one view lies: byte offsets (None: it has no depth, no masks)."""
+
+    size: Size
+    source_size: Size
+    image: int
+    depth: int | None
+    metres_per_unit: float | None
+    labels: int | None
+
+
+def default_cache() -> Path:
+    """`$XDG_CACHE_HOME/samepoint/frames`, or the same below `~/.cache`."""
+    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(base) / "samepoint" / "frames"
+
+
+def fingerprint(dataset: Dataset, max_size: int | None) -> str:
+    """A hash over the data set's files (names, sizes, modification times, order) and `max_size`."""
+    digest = hashlib.sha256(f"{LAYOUT} {max_size}".encode())
+    for view in dataset.views():
+        digest.update(b"\nview")
+        for kind, path, scale in _files(view):
+            try:
+                status = path.stat()
+            except OSError as error:
+                raise DataError(
+                    f"this {kind} does not exist", where=path, mend="check the data set"
+                ) from error
+            name = os.path.relpath(path, dataset.root)
+            digest.update(f"\n{kind} {name} {status.st_size} {status.st_mtime_ns} {scale}".encode())
+    return digest.hexdigest()[:32]
+
+
+def decoded_bytes(dataset: Dataset, max_size: int | None) -> int:
+    """What the decoded views need, from the image headers alone."""
+    total = 0
+    for view in dataset.views():
+        height, width = fitted_size(image_size(view.image), max_size)
+        per_pixel = 3 + (2 if view.depth else 0) + (1 if any(p.mask for p in view.placements) else 0)
+        total += height * width * per_pixel
+    return total
+
+
+def open_folder(folder: Path) -> list[Entry] | None:
+    """The index of a finished folder; None if there is none or its files are shorter than the index says."""
+    try:
+        content = json.loads((folder / "index.json").read_text())
+        complete = all((folder / name).stat().st_size == size for name, size in content["bytes"].items())
+    except (OSError, ValueError, KeyError):
+        return None
+    if not complete:
+        return None
+    pairs = ("size", "source_size")
+    return [Entry(**{**entry, **{k: tuple(entry[k]) for k in pairs}}) for entry in content["entries"]]
+
+
+def build_folder(
+    dataset: Dataset, folder: Path, max_size: int | None, progress: Progress | None = None
+) -> list[Entry]:
+    """Decodes every view of `dataset` into `folder`. If another process was faster its folder is used."""
+    with clear_disk_errors(folder):
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        _remove_abandoned(folder.parent)
+        draft = Path(tempfile.mkdtemp(dir=folder.parent, prefix=".building-"))
+        try:
+            _write(dataset, draft, max_size, progress)
+            _rename(draft, folder)
+        finally:
+            shutil.rmtree(draft, ignore_errors=True)
+    entries = open_folder(folder)
+    if entries is None:
+        raise DataError(
+            "the decoded frames are not complete", where=folder, mend="remove this folder and retry"
+        )
+    return entries
+
+
+def _write(dataset: Dataset, draft: Path, max_size: int | None, progress: Progress | None) -> None:
+    views = dataset.views()
+    entries: list[Entry] = []
+    names = ("images.bin", "depth.bin", "labels.bin")
+    wide = any(len(view.placements) > 255 for view in views)
+    with ExitStack() as stack:
+        files = [stack.enter_context((draft / name).open("wb")) for name in names]
+        for decoded in _decoded(views, max_size):
+            entries.append(_append_view(files, decoded, np.uint16 if wide else np.uint8))
+            if progress is not None:
+                progress(len(entries), len(views))
+    sizes = {name: (draft / name).stat().st_size for name in names}
+    write_json(draft / "index.json", {"bytes": sizes, "entries": [asdict(entry) for entry in entries]})
+
+
+def _append_view(files: Sequence[BinaryIO], decoded: DecodedView, label_type: type) -> Entry:
+    image, depth, labels = files
+    return Entry(
+        size=(decoded.image.shape[0], decoded.image.shape[1]),
+        source_size=decoded.source_size,
+        image=_append(image, decoded.image.transpose(2, 0, 1)),
+        depth=None if decoded.depth is None else _append(depth, decoded.depth),
+        metres_per_unit=decoded.metres_per_unit,
+        labels=None if decoded.labels is None else _append(labels, decoded.labels.astype(label_type)),
+    )
+
+
+def _decoded(views: tuple[View, ...], max_size: int | None) -> Iterator[DecodedView]:
+    """Decodes in a few threads (the decoders release the lock), in order, few views in memory at a time."""
+    workers = min(4, os.cpu_count() or 1)
+    ahead = 4 * workers
+    with ThreadPoolExecutor(workers) as pool:
+        for start in range(0, len(views), ahead):
+            yield from pool.map(lambda view: decode_view(view, max_size), views[start : start + ahead])
+
+
+def _append(file: BinaryIO, values: np.ndarray) -> int:
+    at = file.tell()
+    file.write(np.ascontiguousarray(values).tobytes())
+    return at
+
+
+def _rename(draft: Path, folder: Path) -> None:
+    draft.chmod(0o755)
+    for attempt in (1, 2):
+        try:
+            os.rename(draft, folder)
+            return
+        except OSError as error:
+            if error.errno not in (errno.EEXIST, errno.ENOTEMPTY):
+                raise
+        if open_folder(folder) is not None or attempt == 2:
+            return
+        shutil.rmtree(folder, ignore_errors=True)  # damaged: ours takes its place
+
+
+def _remove_abandoned(cache: Path) -> None:
+    for draft in cache.glob(".building-*"):
+        try:
+            age = time.time() - draft.stat().st_mtime
+        except OSError:
+            continue
+        if age > ABANDONED_AFTER:
+            shutil.rmtree(draft, ignore_errors=True)
+
+
+def _files(view: View) -> Iterator[tuple[str, Path, float | int]]:
+    yield "image", view.image, 0
+    if view.depth is not None:
+        yield "depth image", view.depth.path, view.depth.metres_per_unit
+    for k, placement in enumerate(view.placements):
+        if placement.mask is not None:
+            yield "mask", placement.mask, k
