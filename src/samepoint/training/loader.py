@@ -44,10 +44,15 @@ def step_loader(batches: StepBatches, workers: int) -> DataLoader[tuple[Any, ...
         batches,
         batch_size=None,
         num_workers=workers,
+        collate_fn=_as_it_is,
         prefetch_factor=4 if workers else None,
         persistent_workers=False,
         worker_init_fn=_quiet_worker if workers else None,
     )
+
+
+def _as_it_is(batches: tuple[Any, ...]) -> tuple[Any, ...]:
+    return batches
 
 
 def _quiet_worker(_: int) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
@@ -14,6 +14,7 @@ Objective = Callable[[nn.Module, Any, torch.Generator], dict[str, Tensor]]
 generator is on the CPU and differs for each step and process, and is the same again after a resume."""
 
 
+@runtime_checkable
 class Source(Protocol):
     """Gives batches of one type. Runs in a loader worker, on the CPU."""
 

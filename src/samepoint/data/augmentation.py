@@ -1,0 +1,175 @@
+"""Augmentation of typed batches, on their device; points move exactly as their images do.
+
+Random numbers are drawn on the generator's device (the CPU) and moved, so that a CPU and a GPU see the same
+augmentation. Which augmentations: seed 001, section III-C.1 (affine, perspective, brightness and contrast) and
+seed 002 (background randomisation on the mask).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from samepoint.geometry.pixels import in_frame, sample
+from samepoint.geometry.warps import invert_warp, random_warp, warp_images, warp_points
+from samepoint.types import ImageBatch, PairBatch, Size
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """How strongly a batch is changed. Angles in degrees; `scale` is a factor; the rest are fractions.
+
+    `background` is the probability that an image's background (label 0) is replaced; `grey` that it loses its
+    colour. `colour` bounds brightness, contrast and saturation (a factor of 1 +- colour) and the hue (a turn of
+    colour / 4 of the circle). `noise` is the standard deviation of pixel noise.
+    """
+
+    rotation: float = 45.0
+    scale: tuple[float, float] = (0.75, 1.33)
+    translation: float = 0.1
+    perspective: float = 0.2
+    colour: float = 0.4
+    grey: float = 0.05
+    noise: float = 0.02
+    background: float = 0.5
+
+
+def random_view(
+    augmentation: Augmentation, generator: torch.Generator, batch: int, size: Size, out_size: Size
+) -> Float[Tensor, "b 3 3"]:
+    """Warps from images of `size` to augmented views of `out_size`."""
+    return random_warp(
+        generator,
+        batch,
+        size,
+        out_size,
+        rotation=math.radians(augmentation.rotation),
+        scale=augmentation.scale,
+        translation=augmentation.translation,
+        perspective=augmentation.perspective,
+    )
+
+
+def augment_pairs(
+    batch: PairBatch, augmentation: Augmentation, generator: torch.Generator, out_size: Size | None = None
+) -> PairBatch:
+    """Both images of each pair changed independently; points that leave either image become invalid.
+
+    Views have `out_size`, or the size of the images.
+    """
+    sides = []
+    for image, uv, labels in (
+        (batch.image_a, batch.uv_a, batch.labels_a),
+        (batch.image_b, batch.uv_b, batch.labels_b),
+    ):
+        size = (image.shape[-2], image.shape[-1])
+        view = random_view(augmentation, generator, len(image), size, out_size or size).to(image)
+        if labels is not None:
+            image = randomise_background(image, labels, augmentation.background, generator)
+            labels = warp_images(labels[:, None], view, out_size or size, mode="nearest")[:, 0]
+        image = change_appearance(warp_images(image, view, out_size or size), augmentation, generator)
+        sides.append((image, warp_points(view, uv), labels))
+    (image_a, uv_a, labels_a), (image_b, uv_b, labels_b) = sides
+    valid = batch.valid & _inside(uv_a, image_a) & _inside(uv_b, image_b)
+    return dataclasses.replace(
+        batch,
+        image_a=image_a,
+        image_b=image_b,
+        uv_a=torch.nan_to_num(uv_a),
+        uv_b=torch.nan_to_num(uv_b),
+        valid=valid,
+        labels_a=labels_a,
+        labels_b=labels_b,
+    )
+
+
+def two_views(
+    batch: ImageBatch, augmentation: Augmentation, generator: torch.Generator, points: int, out_size: Size
+) -> PairBatch:
+    """Two augmented copies of each image with `points` true correspondences (identical view, seed 001 eq. 10).
+
+    Points are drawn on A's view, on the mask where there is one; those that B does not see are invalid.
+    """
+    image = batch.image
+    size = (image.shape[-2], image.shape[-1])
+    a, b = (
+        random_view(augmentation, generator, len(image), size, out_size).to(image) for _ in range(2)
+    )
+    uv_a = torch.rand(len(image), points, 2, generator=generator).to(image)
+    uv_a = uv_a * uv_a.new_tensor((out_size[1], out_size[0])) - 0.5
+    origin = warp_points(invert_warp(a), uv_a)
+    uv_b = warp_points(b, origin)
+    valid = in_frame(origin, size) & in_frame(uv_b, out_size)
+    if batch.mask is not None:
+        valid &= _values_at(batch.mask[:, None].float(), origin) > 0.5
+    view_a = change_appearance(warp_images(image, a, out_size), augmentation, generator)
+    view_b = change_appearance(warp_images(image, b, out_size), augmentation, generator)
+    return PairBatch(view_a, view_b, uv_a, torch.nan_to_num(uv_b), valid)
+
+
+def change_appearance(
+    images: Float[Tensor, "b 3 h w"], augmentation: Augmentation, generator: torch.Generator
+) -> Float[Tensor, "b 3 h w"]:
+    """Brightness, contrast, saturation and hue as one linear map of colours a image, then pixel noise."""
+    batch, strength = len(images), augmentation.colour
+
+    def factor(span: float) -> Tensor:
+        return 1 + span * (2 * torch.rand(batch, 1, 1, generator=generator) - 1)
+
+    grey = (torch.rand(batch, 1, 1, generator=generator) < augmentation.grey).float()
+    angle = math.pi / 2 * (factor(strength) - 1)
+    saturation = factor(strength) * (1 - grey)
+    luma = torch.tensor([0.299, 0.587, 0.114]).expand(3, 3)
+    matrix = luma + saturation * (_hue_rotation(angle) - luma)
+    gain, contrast = factor(strength), factor(strength)
+    # contrast about the image's own mean, so that dark images stay dark
+    mean = images.mean(dim=(1, 2, 3), keepdim=True)[..., 0]
+    matrix, offset = (gain * contrast * matrix).to(images), mean * (gain * (1 - contrast)).to(images)
+    changed = (matrix @ images.flatten(2) + offset).unflatten(2, images.shape[2:])
+    if augmentation.noise > 0:
+        seed = int(torch.randint(2**62, (1,), generator=generator))
+        on_device = torch.Generator(images.device).manual_seed(seed)
+        pixel_noise = torch.randn(
+            images.shape, generator=on_device, device=images.device, dtype=images.dtype
+        )
+        changed = changed + augmentation.noise * pixel_noise
+    return changed.clamp(0, 1)
+
+
+def randomise_background(
+    images: Float[Tensor, "b 3 h w"],
+    labels: Int[Tensor, "b h w"],
+    probability: float,
+    generator: torch.Generator,
+) -> Float[Tensor, "b 3 h w"]:
+    """Some images with their background (label 0) replaced, by another image of the batch or by soft noise."""
+    batch, size = len(images), images.shape[-2:]
+    chosen = torch.rand(batch, generator=generator) < probability
+    noise = torch.rand(batch, 3, 8, 8, generator=generator).to(images)
+    noise = F.interpolate(noise, size=size, mode="bilinear", align_corners=False)
+    use_noise = (torch.rand(batch, generator=generator) < (0.5 if batch > 1 else 1.0)).to(images.device)
+    other = torch.where(use_noise[:, None, None, None], noise, images.roll(1, dims=0))
+    replaced = (labels == 0) & chosen.to(images.device)[:, None, None]
+    return torch.where(replaced[:, None], other, images)
+
+
+def _hue_rotation(angle: Float[Tensor, "b 1 1"]) -> Float[Tensor, "b 3 3"]:
+    """Turn about the grey axis of the colour cube."""
+    third = torch.full((3, 3), 1 / 3)
+    cross = torch.tensor([[0.0, -1.0, 1.0], [1.0, 0.0, -1.0], [-1.0, 1.0, 0.0]]) / math.sqrt(3)
+    return torch.cos(angle) * torch.eye(3) + (1 - torch.cos(angle)) * third + torch.sin(angle) * cross
+
+
+def _inside(uv: Float[Tensor, "b n 2"], image: Float[Tensor, "b 3 h w"]) -> Tensor:
+    return in_frame(uv, (image.shape[-2], image.shape[-1]))
+
+
+def _values_at(values: Float[Tensor, "b 1 h w"], uv: Float[Tensor, "b n 2"]) -> Float[Tensor, "b n"]:
+    return sample(values, torch.nan_to_num(uv), mode="nearest")[..., 0]
+

@@ -1,0 +1,201 @@
+"""True correspondences between two decoded views, from whatever the data set knows.
+
+Objects with poses relate all views that show them, in any scene; objects of one family also through their
+surface coordinates; views of a static scene without objects through depth and camera poses.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from typing import Literal
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from samepoint.correspondence.depth import depth_at
+from samepoint.correspondence.outcomes import (
+    PosedCamera,
+    correspond_by_depth,
+    correspond_by_object,
+)
+from samepoint.correspondence.surface import Surface, map_points
+from samepoint.data.mesh import load_mesh
+from samepoint.data.recording import Dataset, ObjectModel, Placement
+from samepoint.data.store import Frame
+from samepoint.geometry.pixels import nearest_pixel
+from samepoint.types import Correspondences, Outcome
+
+Identity = Literal["instance", "family"]
+"""What counts as the same object: the very same one, or any of its family."""
+
+
+@dataclass(frozen=True)
+class FrameMatches:
+    """Pixels of A with their fate in B; `object` is the number that A's and B's label maps below share.
+
+    `labels_a`, `labels_b`: 0 background, equal numbers the same object; None without masks.
+    """
+
+    found: Correspondences
+    object: Int[Tensor, "n"]
+    labels_a: Int[Tensor, "h w"] | None
+    labels_b: Int[Tensor, "h2 w2"] | None
+
+
+class MatchFinder:
+    """Samples true correspondences between frames of one data set. Surfaces are read once."""
+
+    def __init__(self, dataset: Dataset, identity: Identity = "instance") -> None:
+        self.dataset, self.identity = dataset, identity
+        self._surfaces: dict[int, Surface | None] = {}
+
+    def key(self, placement: Placement) -> int | str:
+        """Equal for placements that count as the same object."""
+        model = self.dataset.objects.get(placement.object_id)
+        if self.identity == "family" and model is not None and model.family is not None:
+            return model.family
+        return placement.object_id
+
+    def shared(self, a: Frame, b: Frame) -> list[tuple[int, int]]:
+        """Indices into the placements of A and B of objects with poses that both views hold."""
+        of_b = {
+            self.key(p): j for j, p in enumerate(b.view.placements) if p.camera_from_object is not None
+        }
+        pairs = []
+        for i, placement in enumerate(a.view.placements):
+            if placement.camera_from_object is not None and self.key(placement) in of_b:
+                pairs.append((i, of_b.pop(self.key(placement))))
+        return pairs
+
+    def sample(self, a: Frame, b: Frame, number: int, generator: torch.Generator) -> FrameMatches:
+        """`number` pixels of A (fewer where A has no suitable pixel), spread evenly over the shared objects."""
+        pairs = self.shared(a, b)
+        if pairs and a.labels is not None and a.depth is not None:
+            return self._by_objects(a, b, pairs, number, generator)
+        static = a.recording == b.recording and self.dataset.recordings[a.recording].static
+        if static and a.depth is not None and a.view.world_from_camera is not None:
+            uv = _draw(a.depth > 0, number, generator)
+            found = self._by_depth(a, b, uv)
+            return FrameMatches(found, torch.zeros(len(uv), dtype=torch.int64), None, None)
+        return FrameMatches(_none(), torch.zeros(0, dtype=torch.int64), None, None)
+
+    def _by_depth(self, a: Frame, b: Frame, uv: Float[Tensor, "n 2"]) -> Correspondences:
+        assert a.depth is not None
+        camera_a, camera_b = _posed(a), _posed(b)
+        if camera_a is None or camera_b is None:
+            return _none()
+        return correspond_by_depth(uv, depth_at(a.depth, uv), camera_a, camera_b, _depth_or_empty(b))
+
+    def _by_objects(
+        self, a: Frame, b: Frame, pairs: list[tuple[int, int]], number: int, generator: torch.Generator
+    ) -> FrameMatches:
+        assert a.labels is not None and a.depth is not None
+        masks = [(a.labels == i + 1) & (a.depth > 0) for i, _ in pairs]
+        present = [n for n, mask in enumerate(masks) if bool(mask.any())]
+        labels_a, labels_b = _common_labels(a, [i for i, _ in pairs]), _common_labels(b, [j for _, j in pairs])
+        if not present:
+            return FrameMatches(_none(), torch.zeros(0, dtype=torch.int64), labels_a, labels_b)
+        chosen = torch.randint(len(present), (number,), generator=generator)
+        parts, objects = [], []
+        for position, n in enumerate(present):
+            uv = _draw(masks[n], int((chosen == position).sum()), generator)
+            found = self._object_matches(a, b, pairs[n], uv)
+            parts.append(_on_label(found, labels_b, n + 1))
+            objects.append(torch.full((len(uv),), n + 1))
+        return FrameMatches(_concatenate(parts), torch.cat(objects), labels_a, labels_b)
+
+    def _object_matches(
+        self, a: Frame, b: Frame, pair: tuple[int, int], uv: Float[Tensor, "n 2"]
+    ) -> Correspondences:
+        in_a, in_b = a.view.placements[pair[0]], b.view.placements[pair[1]]
+        surface_map = None
+        if in_a.object_id != in_b.object_id:
+            source, target = self._surface(in_a.object_id), self._surface(in_b.object_id)
+            if source is None or target is None:
+                return _none()
+            surface_map = partial(map_points, source, target)
+        assert a.depth is not None and a.intrinsics is not None and b.intrinsics is not None
+        assert in_a.camera_from_object is not None and in_b.camera_from_object is not None
+        return correspond_by_object(
+            uv,
+            depth_at(a.depth, uv),
+            a.intrinsics,
+            in_a.camera_from_object,
+            b.intrinsics,
+            in_b.camera_from_object,
+            _depth_or_empty(b),
+            surface_map,
+        )
+
+    def _surface(self, object_id: int) -> Surface | None:
+        if object_id not in self._surfaces:
+            self._surfaces[object_id] = _read_surface(self.dataset.objects.get(object_id))
+        return self._surfaces[object_id]
+
+
+def _read_surface(model: ObjectModel | None) -> Surface | None:
+    if model is None or model.mesh is None:
+        return None
+    mesh = load_mesh(model)
+    return None if mesh.coordinates is None else Surface(mesh.vertices, mesh.faces, mesh.coordinates)
+
+
+def _posed(frame: Frame) -> PosedCamera | None:
+    if frame.intrinsics is None or frame.view.world_from_camera is None:
+        return None
+    height, width = frame.image.shape[-2:]
+    return PosedCamera(frame.intrinsics, frame.view.world_from_camera, (height, width))
+
+
+def _depth_or_empty(frame: Frame) -> Float[Tensor, "h w"]:
+    """The depth image, all unknown where there is none."""
+    return frame.depth if frame.depth is not None else torch.zeros(frame.image.shape[-2:])
+
+
+def _draw(mask: Bool[Tensor, "h w"], number: int, generator: torch.Generator) -> Float[Tensor, "n 2"]:
+    """Pixels of the mask, with replacement; none from an empty mask."""
+    inside = mask.flatten().nonzero()[:, 0]
+    if len(inside) == 0:
+        return torch.zeros(0, 2)
+    chosen = inside[torch.randint(len(inside), (number,), generator=generator)]
+    return torch.stack((chosen % mask.shape[1], chosen // mask.shape[1]), dim=-1).float()
+
+
+def _common_labels(frame: Frame, placements: list[int]) -> Int[Tensor, "h w"] | None:
+    """Labels renumbered: shared objects 1, 2, ... in the order given, then the others, each its own number."""
+    if frame.labels is None:
+        return None
+    rest = [i for i in range(len(frame.view.placements)) if i not in placements]
+    table = torch.zeros(len(frame.view.placements) + 1, dtype=torch.int64)
+    for number, index in enumerate(placements):
+        table[index + 1] = number + 1
+    for number, index in enumerate(rest):
+        table[index + 1] = len(placements) + number + 1
+    return table[frame.labels.long()]
+
+
+def _on_label(found: Correspondences, labels: Int[Tensor, "h w"] | None, label: int) -> Correspondences:
+    """Visible matches that fall on another label of B are occluded."""
+    if labels is None or len(found.uv_b) == 0:
+        return found
+    rows, columns = nearest_pixel(found.uv_b, (labels.shape[0], labels.shape[1]))
+    elsewhere = (labels[rows, columns] != label) & found.visible
+    outcome = torch.where(elsewhere, int(Outcome.OCCLUDED), found.outcome)
+    return Correspondences(found.uv_a, found.uv_b, outcome, found.depth_b)
+
+
+def _none() -> Correspondences:
+    return Correspondences(
+        torch.zeros(0, 2), torch.zeros(0, 2), torch.zeros(0, dtype=torch.int64), torch.zeros(0)
+    )
+
+
+def _concatenate(parts: list[Correspondences]) -> Correspondences:
+    return Correspondences(
+        torch.cat([p.uv_a for p in parts]),
+        torch.cat([p.uv_b for p in parts]),
+        torch.cat([p.outcome for p in parts]),
+        torch.cat([p.depth_b for p in parts]),
+    )

@@ -1,0 +1,33 @@
+"""Steps that recipes share: both sides of a pair through the network, and objectives in both directions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+from samepoint.types import DescriptorMap, PairBatch
+
+
+def describe_pair(network: nn.Module, batch: PairBatch) -> tuple[DescriptorMap, DescriptorMap]:
+    """The descriptor maps of A and B; in one pass where their sizes agree (one set of batch statistics)."""
+    if batch.image_a.shape != batch.image_b.shape:
+        return network(batch.image_a), network(batch.image_b)
+    both: DescriptorMap = network(torch.cat((batch.image_a, batch.image_b)))
+    a, b = both.values.chunk(2)
+    return (
+        DescriptorMap(a, both.cells, both.image_size, both.metric),
+        DescriptorMap(b, both.cells, both.image_size, both.metric),
+    )
+
+
+Direction = Callable[[DescriptorMap, DescriptorMap, Tensor, Tensor, Tensor], dict[str, Tensor]]
+"""(source map, target map, uv in source, uv in target, valid) -> named numbers."""
+
+
+def both_ways(a: DescriptorMap, b: DescriptorMap, batch: PairBatch, direction: Direction) -> dict[str, Tensor]:
+    """The mean of an objective from A to B and from B to A, so that swapping the images changes nothing."""
+    there = direction(a, b, batch.uv_a, batch.uv_b, batch.valid)
+    back = direction(b, a, batch.uv_b, batch.uv_a, batch.valid)
+    return {name: (there[name] + back[name]) / 2 for name in there}

@@ -1,0 +1,98 @@
+"""From a data set and a recipe to a finished run folder: what `samepoint train METHOD` does."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, ClassVar, Protocol, runtime_checkable
+
+import torch
+
+from samepoint.data.files import write_json
+from samepoint.data.open import open_dataset
+from samepoint.data.recording import Dataset
+from samepoint.data.store import FrameStore
+from samepoint.errors import DataError, RunError
+from samepoint.models.config import NetworkConfig
+from samepoint.models.network import DescriptorNetwork
+from samepoint.models.weights import save_network, write_config
+from samepoint.training.checkpoint import checkpoint_path
+from samepoint.training.engine import Trainer
+from samepoint.training.plan import Stage
+from samepoint.training.settings import TrainingSettings
+
+
+@runtime_checkable
+class Recipe(Protocol):
+    """A method: its name, the network it trains, and its stages on a store of frames."""
+
+    name: ClassVar[str]
+
+    @property
+    def network(self) -> NetworkConfig: ...
+
+    def stages(self, store: FrameStore) -> tuple[Stage, ...]: ...
+
+
+def train(
+    recipe: Recipe,
+    data: Path,
+    out: Path,
+    settings: TrainingSettings,
+    *,
+    init: str = "random",
+    size: int = 320,
+    resume: bool = False,
+) -> dict[str, Any]:
+    """Train `recipe` on the training split of `data` into the run folder `out`; returns metrics.json.
+
+    `size` is the long side of the images it trains on, in pixels. Raises DataError or RunError with one line.
+    """
+    if out.exists() and any(out.iterdir()) and not resume:
+        raise RunError("the run folder is not empty", where=out, mend="give another --out, or --resume")
+    store = FrameStore(training_split(open_dataset(data)), max_size=size)
+    torch.manual_seed(settings.seed)
+    stages = recipe.stages(store)
+    network = DescriptorNetwork(recipe.network, init, torch.Generator().manual_seed(settings.seed))
+    out.mkdir(parents=True, exist_ok=True)
+    identity = {
+        "method": recipe.name,
+        "recipe": json.dumps(plain(recipe), sort_keys=True),
+        "data": store.fingerprint,
+        "seed": settings.seed,
+        "steps": settings.steps,
+        "init": init,
+    }
+    config = {
+        "method": recipe.name,
+        "samepoint": version("samepoint"),
+        "recipe": plain(recipe),
+        "training": dataclasses.asdict(settings),
+        "data": {"path": os.fspath(data), "fingerprint": store.fingerprint, "images": len(store)},
+        "init": init,
+        "max_size": size,
+    }
+    write_config(out, recipe.network, config)
+    trainer = Trainer(network, stages, settings, out, identity)
+    metrics = trainer.fit(resume=resume and checkpoint_path(out).is_file())
+    if trainer.fabric.is_global_zero:
+        save_network(out, network, config)
+        write_json(out / "metrics.json", {"training": metrics}, indent=2)
+    return metrics
+
+
+def training_split(dataset: Dataset) -> Dataset:
+    """The recordings to train on. DataError if there is none."""
+    split = dataset.split("train")
+    if not split.recordings:
+        raise DataError("no recording belongs to the training split", where=dataset.root)
+    return split
+
+
+def plain(value: Any) -> Any:
+    """Nested dataclasses as plain values for JSON."""
+    return json.loads(json.dumps(dataclasses.asdict(value)))
+

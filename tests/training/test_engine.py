@@ -1,0 +1,191 @@
+"""The engine on a toy problem: it learns, keeps its budget, and goes on after a kill as if nothing had been."""
+
+from __future__ import annotations
+
+import errno
+import os
+import signal
+from dataclasses import replace
+
+import pytest
+import torch
+from samepoint.errors import RunError
+from samepoint.training import checkpoint
+from samepoint.training.engine import Trainer
+from samepoint.training.log import read_log
+from samepoint.training.plan import Budget, Part, Stage, stage_at
+from samepoint.training.settings import TrainingSettings
+from torch import nn
+
+SETTINGS = TrainingSettings(steps=30, device="cpu", workers=0, log_every=5, lr=1e-2)
+
+
+class Numbers:
+    def sample(self, generator):
+        return torch.randn(8, 4, generator=generator)
+
+
+def sum_of_inputs(network, batch, generator):
+    noise = 0.01 * torch.randn(len(batch), 1, generator=generator)
+    return {"loss": (network(batch) - batch.sum(1, keepdim=True) + noise).square().mean()}
+
+
+def two_stages():
+    part = Part("numbers", Numbers(), sum_of_inputs)
+    return (Stage("first", (part,)), Stage("second", (part, Part("more", Numbers(), sum_of_inputs, 0.5)), 2.0))
+
+
+def trainer(run, settings=SETTINGS, stages=None, objective=None, identity=None):
+    run.mkdir(exist_ok=True)
+    torch.manual_seed(3)
+    network = nn.Sequential(nn.Linear(4, 8), nn.Dropout(0.2), nn.Tanh(), nn.Linear(8, 1))
+    if objective is not None:
+        stages = (Stage("only", (Part("numbers", Numbers(), objective),)),)
+    return Trainer(network, stages or two_stages(), settings, run, identity or {"method": "toy"})
+
+
+def kill_before(subject, step):
+    ordinary = subject._step
+
+    def dying(*arguments):
+        if subject.position.step == step:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return ordinary(*arguments)
+
+    subject._step = dying
+
+
+def test_learns(tmp_path):
+    subject = trainer(tmp_path / "run", replace(SETTINGS, steps=300))
+    subject.fit()
+    rows = read_log(tmp_path / "run")
+    assert float(rows[-1]["numbers/loss"]) < 0.3 * float(rows[0]["numbers/loss"])
+
+
+@pytest.mark.parametrize("step", [4, 13])
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_killed_run_resumes_to_the_same_weights(tmp_path, step, workers):
+    settings = replace(SETTINGS, workers=workers)
+    whole = trainer(tmp_path / "whole", settings)
+    whole.fit()
+    killed = trainer(tmp_path / "killed", settings)
+    kill_before(killed, step)
+    with pytest.raises(KeyboardInterrupt):
+        killed.fit()
+    resumed = trainer(tmp_path / "killed", settings)
+    assert resumed.fit(resume=True)["steps"] == 30
+    for a, b in zip(whole.bare.state_dict().values(), resumed.bare.state_dict().values()):
+        assert torch.equal(a, b)
+    assert [row["step"] for row in read_log(tmp_path / "killed")] == [
+        row["step"] for row in read_log(tmp_path / "whole")
+    ]
+
+
+def test_a_minutes_run_goes_on_with_the_minutes_that_are_left(tmp_path):
+    settings = replace(SETTINGS, steps=None, minutes=0.05)
+    killed = trainer(tmp_path / "run", settings)
+    kill_before(killed, 10)
+    with pytest.raises(KeyboardInterrupt):
+        killed.fit()
+    used = checkpoint.read_checkpoint(tmp_path / "run")["seconds"]
+    resumed = trainer(tmp_path / "run", settings)
+    total = resumed.fit(resume=True)["seconds"]
+    assert used > 0
+    assert 3.0 <= total < 6.0
+    assert resumed.position.step > 10
+
+
+def test_the_result_does_not_depend_on_the_number_of_workers(tmp_path):
+    first, second = trainer(tmp_path / "a"), trainer(tmp_path / "b", replace(SETTINGS, workers=2))
+    first.fit()
+    second.fit()
+    for a, b in zip(first.bare.state_dict().values(), second.bare.state_dict().values()):
+        assert torch.equal(a, b)
+
+
+def test_accumulation_averages_gradients(tmp_path):
+    """Plain gradient of two micro-batches in one step = the gradient of both batches together."""
+    settings = replace(SETTINGS, steps=1, accumulate=2, clip_norm=0.0, weight_decay=0.0)
+    subject = trainer(tmp_path / "run", settings, objective=lambda n, b, g: {"loss": n(b).square().mean()})
+    subject.bare[1].p = 0.0
+    seen = []
+    subject.optimizer.step = lambda *_, **__: seen.append([p.grad.clone() for p in subject.bare.parameters()])
+    batches = []
+    source = subject.stages[0].parts[0].source
+    source.sample = lambda g, draw=source.sample: batches.append(draw(g)) or batches[-1]
+    subject.fit()
+    expected = torch.autograd.grad(
+        subject.bare(torch.cat(batches[:2])).square().mean(), list(subject.bare.parameters())
+    )
+    for ours, theirs in zip(seen[0], expected):
+        torch.testing.assert_close(ours, theirs)
+
+
+def test_the_log_says_stage_and_waiting_share(tmp_path):
+    trainer(tmp_path / "run").fit()
+    rows = read_log(tmp_path / "run")
+    assert [row["stage"] for row in rows] == ["first"] * 2 + ["second"] * 4
+    assert all(0 <= float(row["data_wait"]) <= 1 for row in rows)
+    assert rows[0]["more/loss"] == ""
+    assert float(rows[-1]["more/loss"]) > 0
+    assert list((tmp_path / "run" / "tensorboard").iterdir())
+
+
+def test_a_loss_that_is_not_finite_stops_with_one_line(tmp_path):
+    subject = trainer(tmp_path / "run", objective=lambda n, b, g: {"loss": n(b).mean() * float("nan")})
+    with pytest.raises(RunError, match="not finite at step 1"):
+        subject.fit()
+
+
+def test_another_run_is_not_resumed(tmp_path):
+    trainer(tmp_path / "run").fit()
+    other = trainer(tmp_path / "run", identity={"method": "other"})
+    with pytest.raises(RunError, match="started with method = 'toy', not 'other'"):
+        other.fit(resume=True)
+
+
+def test_a_full_disk_keeps_the_checkpoint_before(tmp_path, monkeypatch):
+    trainer(tmp_path / "run", replace(SETTINGS, steps=5)).fit()
+    before = checkpoint.checkpoint_path(tmp_path / "run").read_bytes()
+
+    def full(*_, **__):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(torch, "save", full)
+    with pytest.raises(RunError, match="could not be written .*No space left"):
+        checkpoint.write_checkpoint(tmp_path / "run", {"step": 9})
+    assert checkpoint.checkpoint_path(tmp_path / "run").read_bytes() == before
+    assert [p.name for p in (tmp_path / "run" / "checkpoints").iterdir()] == ["last.ckpt"]
+
+
+def test_a_damaged_or_foreign_checkpoint_is_refused(tmp_path):
+    path = checkpoint.checkpoint_path(tmp_path)
+    with pytest.raises(RunError, match="no checkpoint"):
+        checkpoint.read_checkpoint(tmp_path)
+    path.parent.mkdir()
+    path.write_bytes(b"not a checkpoint")
+    with pytest.raises(RunError, match="cannot be read"):
+        checkpoint.read_checkpoint(tmp_path)
+    torch.save({"version": 99}, path)
+    with pytest.raises(RunError, match="another version"):
+        checkpoint.read_checkpoint(tmp_path)
+
+
+def test_bf16_autocast_trains(tmp_path):
+    subject = trainer(tmp_path / "run", replace(SETTINGS, precision="bf16-mixed"))
+    assert subject.fit()["loss"] > 0
+
+
+def test_stage_boundaries_follow_the_shares():
+    stages = two_stages()
+    assert [stage_at(stages, p)[0] for p in (0.0, 0.33, 0.34, 1.0)] == [0, 0, 1, 1]
+    assert stage_at(stages, 2 / 3)[1] == pytest.approx(0.5)
+
+
+def test_a_budget_is_steps_or_minutes():
+    with pytest.raises(ValueError, match="either steps or minutes"):
+        Budget()
+    with pytest.raises(ValueError, match="either steps or minutes"):
+        Budget(steps=3, minutes=1.0)
+    assert Budget(steps=10).progress(5, 99.0) == 0.5
+    assert Budget(minutes=2.0).progress(5, 60.0) == 0.5
