@@ -1,0 +1,47 @@
+"""A run folder turned into a finder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+
+from samepoint.errors import RunError, one_of
+from samepoint.inference.database import KeypointDatabase
+from samepoint.inference.finder import Finder
+from samepoint.inference.matcher import DescriptorMatcher, network_fingerprint
+from samepoint.inference.settings import settings_of
+from samepoint.models.weights import load_network
+
+KEYPOINTS = "keypoints.sqlite"
+DEVICES = ("auto", "cpu", "cuda", "mps")
+
+
+def load(run: str | Path, keypoints: str | Path | None = None, device: str = "auto") -> Finder:
+    """The finder of a run folder.
+
+    `keypoints` is the keypoint database, by default `keypoints.sqlite` in the run folder; it is made by the
+    first `remember`. `device` is "auto" (CUDA if there is one), "cpu", "cuda", "cuda:1", "mps". RunError
+    for what is not a whole run, for a file that is not a keypoint database, or one of another network.
+    """
+    target = choose_device(device)
+    network, config = load_network(run, device=target)
+    settings = settings_of(config, where=Path(run) / "config.json")
+    fingerprint = network_fingerprint(network, config["network"])
+    database = KeypointDatabase(Path(keypoints) if keypoints is not None else Path(run) / KEYPOINTS)
+    matcher = DescriptorMatcher(network.eval(), database, fingerprint, settings, target)
+    matcher.database.all_references()
+    return Finder(matcher, settings.max_size, settings.threshold)
+
+
+def choose_device(name: str) -> torch.device:
+    """ "auto" takes CUDA if there is one. RunError for a device that does not exist here."""
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    kind, _, index = name.partition(":")
+    if kind not in DEVICES or (index and not index.isdigit()):
+        raise RunError(one_of("device", name, DEVICES))
+    count = {"cpu": 1, "cuda": torch.cuda.device_count(), "mps": int(torch.backends.mps.is_available())}[kind]
+    if int(index or 0) >= count:
+        raise RunError(f"there is no device {name!r} here", mend="use --device auto or cpu")
+    return torch.device(name)

@@ -1,0 +1,111 @@
+"""Where a descriptor is in an image, and how sure that is: the batched tensor floor under the finder.
+
+`locate` takes descriptors and descriptor maps of any batch, on any device, and knows nothing of names,
+files or original image sizes.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from samepoint.correspondence.hard import hard_match
+from samepoint.correspondence.sampling import sample_descriptors
+from samepoint.correspondence.scores import cell_scores
+from samepoint.geometry.pixels import cell_centres
+from samepoint.types import DescriptorMap, SpatialDistribution
+
+TOLERANCE = 0.03
+"""What counts as "near", as a share of the image diagonal: 24 pixels at 640 x 480."""
+
+WINDOW_SAMPLES = 7
+WINDOW_STEPS = 3
+
+
+@dataclass(frozen=True)
+class Located:
+    """Where each query is.
+
+    `distribution`: `mean` the sub-pixel position and `variance` the spread within a window of about one
+    cell round the exact `mode`. `score` at the mode: the cosine, or minus the squared distance. `mass`: the
+    share of the probability softmax(score / temperature) over all cells that lies near the mode
+    (`TOLERANCE`).
+    """
+
+    distribution: SpatialDistribution
+    score: Float[Tensor, "b n"]
+    mass: Float[Tensor, "b n"]
+
+    @property
+    def uv(self) -> Float[Tensor, "b n 2"]:
+        return self.distribution.mean
+
+
+def locate(queries: Float[Tensor, "b n d"], map: DescriptorMap, temperature: float) -> Located:
+    """The best place of every query in its image, to sub-pixel precision. Not differentiable.
+
+    The mode is the exact best pixel of the interpolated descriptors (`hard_match`); the position is the
+    expectation in a window round it, because an expectation over the whole image is drawn to the image's
+    centre.
+    """
+    with torch.no_grad():
+        best = hard_match(queries, map)
+        mean, variance = windowed_expectation(queries, map, best.uv)
+        mass = mass_near(queries, map, best.uv, temperature)
+    return Located(SpatialDistribution(mean, variance, mode=best.uv), best.score, mass)
+
+
+def windowed_expectation(
+    queries: Float[Tensor, "b n d"], map: DescriptorMap, mode: Float[Tensor, "b n 2"]
+) -> tuple[Float[Tensor, "b n 2"], Float[Tensor, "b n 2"]]:
+    """Expectation and variance (per axis) of the position in a window of one cell to each side of the mode.
+
+    The weights are exp(score / t) with t a quarter of the drop from the best score to that at the window's
+    border: so they fade to about exp(-4) there, whatever the scale of the scores. The window is then
+    centred on the result, three times in all; at the image's border it shrinks so that it stays
+    symmetrical.
+    """
+    height, width = map.image_size
+    steps = torch.linspace(-1, 1, WINDOW_SAMPLES, device=mode.device, dtype=mode.dtype)
+    v, u = torch.meshgrid(steps, steps, indexing="ij")
+    offsets = torch.stack((u, v), dim=-1).reshape(-1, 2)
+    border = offsets.abs().amax(dim=-1) == 1
+    radius = mode.new_tensor([max(2.0, abs(stride)) for stride in map.cells.stride])
+    low, high = mode.new_tensor((-0.5, -0.5)), mode.new_tensor((width - 0.5, height - 0.5))
+    centre, variance = mode, torch.zeros_like(mode)
+    for _ in range(WINDOW_STEPS):
+        reach = torch.minimum(radius, torch.minimum(centre - low, high - centre)).clamp_min(0)
+        places = centre[:, :, None] + offsets * reach[:, :, None]
+        scores = _scores_at(queries, map, places)
+        drop = scores.amax(dim=-1) - scores[..., border].mean(dim=-1)
+        weights = torch.softmax(scores / (drop / 4).clamp_min(1e-6)[..., None], dim=-1)[..., None]
+        mean = (weights * places).sum(dim=2)
+        variance = (weights * (places - mean[:, :, None]).square()).sum(dim=2)
+        centre = torch.minimum(torch.maximum(mean, mode - radius), mode + radius)
+    return centre, variance
+
+
+def mass_near(
+    queries: Float[Tensor, "b n d"], map: DescriptorMap, uv: Float[Tensor, "b n 2"], temperature: float
+) -> Float[Tensor, "b n"]:
+    """Share of softmax(score / temperature) over the cells within `TOLERANCE` (at least 1.5 cells) of
+    `uv`."""
+    logits = cell_scores(queries, map).flatten(2) / temperature
+    size = (map.values.shape[2], map.values.shape[3])
+    centres = cell_centres(map.cells, size, device=uv.device, dtype=uv.dtype).reshape(-1, 2)
+    reach = max(TOLERANCE * math.hypot(*map.image_size), 1.5 * max(map.cells.stride))
+    near = (uv[:, :, None] - centres).square().sum(dim=-1) <= reach**2
+    return (torch.softmax(logits, dim=-1) * near).sum(dim=-1).clamp(0, 1)
+
+
+def _scores_at(
+    queries: Float[Tensor, "b n d"], map: DescriptorMap, places: Float[Tensor, "b n k 2"]
+) -> Float[Tensor, "b n k"]:
+    descriptors = sample_descriptors(map, places.flatten(1, 2)).unflatten(1, tuple(places.shape[1:3]))
+    if map.metric == "cosine":
+        return (descriptors * queries[:, :, None]).sum(dim=-1)
+    return -(descriptors - queries[:, :, None]).square().sum(dim=-1)
