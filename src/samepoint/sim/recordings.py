@@ -1,0 +1,198 @@
+"""The modes of recording: what moves between moments, where the cameras are, and what a view holds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+from jaxtyping import Float
+
+from samepoint.data.bop_writer import WrittenView
+from samepoint.sim.arrange import arrange
+from samepoint.sim.cameras import Ball, close_up, from_above, look_at, overview, ring
+from samepoint.sim.noise import noisy_depth, noisy_image, noisy_pose
+from samepoint.sim.renderer import Renderer, Shot, intrinsics
+from samepoint.sim.settings import RenderMode, RenderSettings
+from samepoint.sim.world import Thing, World
+
+CLOSE_UPS, HANDS = 0.4, 0.2
+"""Shares of the views of a scan that are close-ups and of the moments of a shuffle with a hand."""
+
+
+@dataclass(frozen=True)
+class WrittenMoment:
+    """What is passed to the writer for one moment."""
+
+    views: tuple[WrittenView, ...]
+    time: float
+    sync_group: str | None = None
+
+
+@dataclass(frozen=True)
+class Studio:
+    """Everything a recording is made with. `present` are the things on the table just now."""
+
+    world: World
+    renderer: Renderer
+    settings: RenderSettings
+    generator: np.random.Generator
+    fovy: float
+    gain: float
+    present: tuple[Thing, ...] = ()
+
+    @property
+    def max_roll(self) -> float:
+        return float(np.deg2rad(self.settings.max_roll))
+
+    def rearranged(self, things: Sequence[Thing] | None = None) -> Studio:
+        """The same studio with (these) things put down anew."""
+        things = self.world.things if things is None else things
+        things = [things[i] for i in self.generator.permutation(len(things))]
+        present = arrange(self.world, self.generator, things, spread(len(things)))
+        kept = tuple(thing for thing in self.world.things if thing in present)
+        return replace(self, present=kept)
+
+    def some(self) -> list[Thing]:
+        """A random choice of the objects, never none, with all distractors."""
+        objects = [thing for thing in self.world.things if thing.instance is not None]
+        number = int(self.generator.integers(max(1, len(objects) - 2), len(objects) + 1))
+        chosen = {int(i) for i in self.generator.permutation(len(objects))[:number]}
+        rest = [thing for thing in self.world.things if thing.instance is None]
+        return [thing for i, thing in enumerate(objects) if i in chosen] + rest
+
+    def balls(self) -> list[Ball]:
+        """Spheres around the objects that are present (the middle of the table if there is none)."""
+        out: list[Ball] = []
+        for thing in self.present:
+            if thing.instance is not None:
+                middle = (thing.points.min(0) + thing.points.max(0)) / 2
+                radius = float(np.linalg.norm(thing.points - middle, axis=1).max())
+                pose = self.world.pose(thing)
+                out.append((pose[:3, :3] @ middle + pose[:3, 3], radius))
+        return out or [(np.array([0.0, 0.0, 0.05]), 0.12)]
+
+    def view(self, camera: str, world_from_camera: Float[np.ndarray, "4 4"]) -> WrittenView:
+        """A view of the table as it is."""
+        shot = self.renderer.shoot(self.world.data, world_from_camera, self.fovy)
+        camera_from_world = np.linalg.inv(world_from_camera)
+        objects = [t for t in self.present if t.instance is not None]
+        label_of_geom = np.zeros(self.world.model.ngeom + 1, np.uint8)
+        for k, thing in enumerate(objects):
+            label_of_geom[thing.geom] = k + 1
+        placements = [
+            (t.instance.slot.object_id, camera_from_world @ self.world.pose(t)) for t in objects if t.instance
+        ]
+        k_matrix = intrinsics(self.fovy, self.settings.size)
+        shot = replace(shot, image=_exposed(shot.image, self.gain))
+        if self.settings.noise:
+            shot = self._disturbed(shot, float(k_matrix[0, 0]))
+            world_from_camera = noisy_pose(self.generator, world_from_camera)
+        return WrittenView(camera, shot.image, k_matrix, world_from_camera, shot.depth, label_of_geom[shot.geoms],
+                           placements)  # fmt: skip
+
+    def _disturbed(self, shot: Shot, focal: float) -> Shot:
+        return replace(
+            shot,
+            image=noisy_image(self.generator, shot.image),
+            depth=noisy_depth(self.generator, shot.depth, focal),
+        )
+
+
+def spread(number: int) -> float:
+    """Radius in metres over which so many things are put down."""
+    return 0.05 + 0.055 * np.sqrt(number)
+
+
+def scan(studio: Studio) -> Iterator[WrittenMoment]:
+    """A camera that moves around things that stay where they are."""
+    g, settings = studio.generator, studio.settings
+    studio = studio.rearranged()
+    balls = studio.balls()
+    start, turns = g.uniform(0, 2 * np.pi), g.choice([-2, -1, 1, 2])
+    for k in range(settings.views):
+        azimuth = start + turns * 2 * np.pi * (k + g.uniform(-0.4, 0.4)) / settings.views
+        near = g.uniform() < CLOSE_UPS
+        pose = (close_up if near else overview)(g, balls, studio.fovy, float(azimuth), studio.max_roll)
+        if settings.gripper:
+            hold = np.eye(4)
+            hold[:3, 3] = 0.0, 0.075, 0.1
+            far = min(np.linalg.norm(pose[:3, 3] - centre) - radius for centre, radius in balls)
+            _show(studio.world, "gripper", pose @ hold if far > 0.12 else None)
+        yield WrittenMoment((studio.view("cam0", pose),), k / 10)
+
+
+def shuffle(studio: Studio) -> Iterator[WrittenMoment]:
+    """A fixed camera above; things are rearranged between moments, sometimes a hand is in the way."""
+    g = studio.generator
+    pose = from_above(g, spread(len(studio.world.things)) + 0.08, studio.fovy, studio.max_roll)
+    for k in range(studio.settings.views):
+        now = studio.rearranged(studio.some())
+        hand = None
+        if g.uniform() < HANDS:
+            centre, radius = now.balls()[int(g.integers(len(now.balls())))]
+            hand = _hand_over(g, centre + [0, 0, radius])
+        _show(studio.world, "hand", hand)
+        yield WrittenMoment((now.view("cam0", pose),), float(k))
+
+
+def rig(studio: Studio) -> Iterator[WrittenMoment]:
+    """Several fixed cameras that look at the same moment; things are rearranged between moments."""
+    settings = studio.settings
+    reach = spread(len(studio.world.things)) + 0.08
+    poses = ring(studio.generator, settings.cameras, reach, studio.fovy, studio.max_roll)
+    for k in range(max(1, settings.views // settings.cameras)):
+        now = studio.rearranged(studio.some())
+        views = tuple(now.view(f"cam{c}", pose) for c, pose in enumerate(poses))
+        yield WrittenMoment(views, float(k), str(k))
+
+
+def robot_only(studio: Studio) -> Iterator[WrittenMoment]:
+    """The robot's gripper over the empty table."""
+    g = studio.generator
+    studio = studio.rearranged(())
+    for k in range(studio.settings.views):
+        grip = _gripper_over(g)
+        _show(studio.world, "gripper", grip)
+        balls = [(grip[:3, 3] + grip[:3, :3] @ [0, 0, -0.08], 0.16)]
+        pose = overview(g, balls, studio.fovy, float(g.uniform(0, 2 * np.pi)), studio.max_roll)
+        yield WrittenMoment((studio.view("cam0", pose),), k / 10)
+
+
+MODES: dict[RenderMode, Callable[[Studio], Iterator[WrittenMoment]]] = {
+    "scan": scan,
+    "shuffle": shuffle,
+    "rig": rig,
+    "robot-only": robot_only,
+}
+
+
+def _show(world: World, prop: Literal["hand", "gripper"], pose: Float[np.ndarray, "4 4"] | None) -> None:
+    world.place_prop(prop, pose)
+    world.mujoco.mj_forward(world.model, world.data)
+
+
+def _hand_over(generator: np.random.Generator, top: Float[np.ndarray, " 3"]) -> Float[np.ndarray, "4 4"]:
+    """The palm a little above `top` and beside it, the forearm coming from a random side."""
+    yaw = generator.uniform(0, 2 * np.pi)
+    c, s = np.cos(yaw), np.sin(yaw)
+    pose = np.eye(4)
+    pose[:2, :2] = [[c, -s], [s, c]]
+    pose[:3, 3] = top + [*generator.uniform(-0.05, 0.05, 2), generator.uniform(0.02, 0.06)]
+    pose[:2, 3] -= 0.05 * np.array([c, s])
+    return pose
+
+
+def _gripper_over(generator: np.random.Generator) -> Float[np.ndarray, "4 4"]:
+    """Fingers down, tilted a little, 8 to 25 cm above the table."""
+    place = np.append(generator.uniform(-0.15, 0.15, 2), generator.uniform(0.08, 0.25))
+    aim = place + [*generator.uniform(-0.4, 0.4, 2), -1.0]
+    return look_at(place, aim, float(generator.uniform(0, 2 * np.pi)))
+
+
+def _exposed(image: np.ndarray, target: float) -> np.ndarray:
+    """What automatic exposure does: brings the mean half-way to `target`, within limits."""
+    mean = max(float(image.mean()) / 255, 1e-3)
+    gain = float(np.clip((target / mean) ** 0.7, 0.6, 2.2))
+    return np.clip(image * gain, 0, 255).astype(np.uint8)

@@ -1,0 +1,77 @@
+"""What to render, checked before anything starts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, get_args
+
+from samepoint.errors import DataError, one_of
+from samepoint.sim.families import FAMILIES, find_family
+
+RenderMode = Literal["scan", "shuffle", "rig", "robot-only"]
+SPLITS: tuple[Literal["train", "validation", "test"], ...] = ("train", "validation", "test")
+
+
+@dataclass(frozen=True)
+class RenderSettings:
+    """Settings of a rendered data set (docs/rendered-data.md).
+
+    `families`: names, all by default. `scenes`: recordings over all splits; about a tenth each, and at least
+    two where possible, are for validation and test, unless `split_scenes` gives the exact numbers (train,
+    validation, test). `views`: images a recording (for a rig: moments times `cameras`). `size`: (height,
+    width). `mode`: one, or several that take turns. `instances`: objects of each family that (train,
+    validation, test) may draw from. `objects_per_scene`, `distractors`: (lowest, highest). `max_roll`: degrees.
+    `noise`: depth, colour and pose errors of a sensor. `gripper`: a wrist camera's gripper in view of scans.
+    `texture_folder`: images for the main parts of objects. The result does not depend on `workers`.
+    """
+
+    families: tuple[str, ...] = tuple(FAMILIES)
+    scenes: int = 40
+    views: int = 25
+    cameras: int = 4
+    size: tuple[int, int] = (240, 320)
+    seed: int = 0
+    mode: RenderMode | tuple[RenderMode, ...] = "scan"
+    split_scenes: tuple[int, int, int] | None = None
+    objects_per_scene: tuple[int, int] = (2, 5)
+    distractors: tuple[int, int] = (0, 3)
+    instances: tuple[int, int, int] = (3, 2, 2)
+    max_roll: float = 45.0
+    noise: bool = False
+    gripper: bool = False
+    texture_folder: Path | None = None
+    workers: int = 2
+
+    @property
+    def modes(self) -> tuple[RenderMode, ...]:
+        return (self.mode,) if isinstance(self.mode, str) else tuple(self.mode)
+
+    def scenes_of_splits(self) -> tuple[int, int, int]:
+        """How many scenes (train, validation, test) get."""
+        if self.split_scenes is not None:
+            return self.split_scenes
+        held = max(2, round(self.scenes / 10)) if self.scenes >= 5 else int(self.scenes >= 3)
+        test = max(held, int(self.scenes >= 2))
+        return self.scenes - held - test, held, test
+
+    def check(self) -> None:
+        """DataError on the first setting that makes no sense."""
+        for name in self.families:
+            find_family(name)
+        for mode in self.modes:
+            if mode not in get_args(RenderMode):
+                raise DataError(one_of("mode", mode, get_args(RenderMode)))
+        wrong = [
+            ("families", not self.families), ("mode", not self.modes),
+            ("scenes", sum(self.scenes_of_splits()) < 1 or min(self.scenes_of_splits()) < 0),
+            ("views", self.views < 1), ("cameras", self.cameras < 1), ("workers", self.workers < 1),
+            ("size", min(self.size) < 16 or max(self.size) > 2048),
+            ("objects_per_scene", not 1 <= self.objects_per_scene[0] <= self.objects_per_scene[1] <= 20),
+            ("distractors", not 0 <= self.distractors[0] <= self.distractors[1] <= 20),
+            ("instances", min(self.instances) < 1), ("max_roll", not 0 <= self.max_roll <= 180),
+        ]  # fmt: skip
+        for name, bad in wrong:
+            if bad:
+                mend = "see RenderSettings for what is possible"
+                raise DataError(f"{name} cannot be {getattr(self, name)!r}", mend=mend)
