@@ -52,10 +52,11 @@ class PairSource:
 
     def sample(self, generator: torch.Generator) -> PairBatch:
         """A batch of `pairs` pairs; each holds at least `min_matches` visible ones wherever one was found."""
-        drawn = [self._pair(generator) for _ in range(self.sampling.pairs)]
+        drawn = [self.draw(generator) for _ in range(self.sampling.pairs)]
         return _stack([self._pad(a, b, matches) for a, b, matches in drawn])
 
-    def _pair(self, generator: torch.Generator) -> tuple[Frame, Frame, FrameMatches]:
+    def draw(self, generator: torch.Generator) -> tuple[Frame, Frame, FrameMatches]:
+        """Two views and pixels of the first with their fate in the second (twice as many as `points`)."""
         best = None
         for _ in range(12):
             i, j = self.partners.draw(self.sampling.across_scenes, generator)

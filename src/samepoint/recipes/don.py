@@ -12,7 +12,7 @@ from typing import ClassVar, Literal
 import torch
 from torch import Tensor, nn
 
-from samepoint.correspondence.non_matches import sample_non_matches
+from samepoint.correspondence.non_matches import Kind, sample_non_matches
 from samepoint.correspondence.sampling import sample_descriptors
 from samepoint.data.augmentation import Augmentation, augment_pairs
 from samepoint.data.sampling import PairSampling, PairSource
@@ -86,14 +86,14 @@ class Don:
         self, a: DescriptorMap, b: DescriptorMap, batch: PairBatch, generator: torch.Generator
     ) -> dict[str, Tensor]:
         anchors, positives = sample_descriptors(a, batch.uv_a), sample_descriptors(b, batch.uv_b)
-        wanted = {"mask": self.contrast.on_mask, "background": self.contrast.on_background}
+        wanted: dict[Kind, int] = {"mask": self.contrast.on_mask, "background": self.contrast.on_background}
         if batch.labels_b is None:
             wanted = {"blind": self.contrast.on_mask + self.contrast.on_background}
         groups = []
         for kind, number in wanted.items():
-            found = sample_non_matches(batch, kind, number, self.contrast.exclusion, generator)
-            at = sample_descriptors(b, found.uv.flatten(1, 2)).unflatten(1, found.uv.shape[1:3])
-            groups.append(NonMatches(at, found.valid, self.contrast.margin))
+            uv, valid = self._non_matches(batch, kind, number, generator)
+            at = sample_descriptors(b, uv.flatten(1, 2)).unflatten(1, uv.shape[1:3])
+            groups.append(NonMatches(at, valid, self.contrast.margin))
         return pixelwise_contrastive(
             anchors,
             positives,
@@ -102,3 +102,16 @@ class Don:
             form="norm-squared" if self.loss == "contrastive" else "squared-norm",
             scale_by_hard_negatives=self.contrast.scale_by_hard_negatives,
         )
+
+    def _non_matches(
+        self, batch: PairBatch, kind: Kind, number: int, generator: torch.Generator
+    ) -> tuple[Tensor, Tensor]:
+        """Positions in B, `b n k 2`, that are no match of their point, and which are valid, `b n k`."""
+        labels = batch.labels_b
+        if labels is None:
+            labels = torch.zeros_like(batch.image_b[:, 0], dtype=torch.int64)
+        drawn = [
+            sample_non_matches(generator, uv, shown, kind, number, radius=self.contrast.exclusion)
+            for uv, shown in zip(batch.uv_b, labels, strict=True)
+        ]
+        return torch.stack([uv for uv, _ in drawn]), torch.stack([valid for _, valid in drawn])

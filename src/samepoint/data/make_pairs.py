@@ -1,0 +1,104 @@
+"""Pairs files from true correspondences: what `samepoint data pairs` writes and evaluations are scored on."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from samepoint.data.matches import FrameMatches
+from samepoint.data.pairs import Pair
+from samepoint.data.recording import Dataset
+from samepoint.data.sampling import PairSampling, PairSource
+from samepoint.data.store import Frame, FrameStore
+from samepoint.errors import DataError
+from samepoint.geometry.pixels import nearest_pixel
+from samepoint.types import Outcome
+
+BOUNDARY = 0.02
+"""Points nearer to the edge of their object's mask than this fraction of the image's long side are "boundary"."""
+
+
+def make_pairs(
+    dataset: Dataset, *, number: int, points: int = 32, cross_scene: bool = False, seed: int = 0
+) -> list[Pair]:
+    """`number` pairs of images of `dataset`, each with up to `points` true matches, at the images' own size.
+
+    With `cross_scene` the two images come from different recordings. Points that B does not show (hidden or
+    out of frame) are included with `visible_b` false, at most a quarter as many as the visible ones. Points
+    on objects carry the object's family (or number) and whether they lie inside it or near its boundary.
+    Deterministic by `seed`. Raises DataError when the data set relates no two views, or too few.
+    """
+    store = FrameStore(dataset, max_size=None, budget_bytes=0)
+    sampling = PairSampling(points=4 * points, across_scenes=1.0 if cross_scene else 0.0, min_matches=8)
+    source = PairSource(store, sampling)
+    generator = torch.Generator().manual_seed(seed)
+    pairs: list[Pair] = []
+    for _ in range(10 * number):
+        if len(pairs) == number:
+            return pairs
+        a, b, matches = source.draw(generator)
+        if int(matches.found.visible.sum()) >= sampling.min_matches and (
+            (a.recording != b.recording) == cross_scene
+        ):
+            pairs.append(_pair(dataset, a, b, matches, points))
+    if len(pairs) == number:
+        return pairs
+    kind = "from different recordings" if cross_scene else "from one recording"
+    raise DataError(
+        f"only {len(pairs)} of {number} pairs {kind} share enough points",
+        where=dataset.root,
+        mend="ask for fewer pairs, or give a data set with more views of the same objects",
+    )
+
+
+def _pair(dataset: Dataset, a: Frame, b: Frame, matches: FrameMatches, points: int) -> Pair:
+    found = matches.found
+    seen = found.visible.nonzero()[:points, 0]
+    hidden = (found.outcome == Outcome.OCCLUDED) | (found.outcome == Outcome.OUT_OF_FRAME)
+    unseen = hidden.nonzero()[: max(1, len(seen) // 4), 0]
+    rows = torch.cat((seen, unseen))
+    return Pair(
+        image_a=a.view.image,
+        image_b=b.view.image,
+        uv_a=found.uv_a[rows],
+        uv_b=found.uv_b[rows],
+        visible_b=torch.arange(len(rows)) < len(seen),
+        object=_names(dataset, a, found.uv_a[rows]),
+        region=_regions(a, found.uv_a[rows]),
+        depth_b=found.depth_b[rows],
+        intrinsics_b=b.intrinsics,
+    )
+
+
+def _names(dataset: Dataset, frame: Frame, uv: Float[Tensor, "n 2"]) -> tuple[str | int | None, ...] | None:
+    """Family and number of the object under each pixel, as in "mug 3"."""
+    if frame.labels is None:
+        return None
+    names: list[str | None] = [None]
+    for placement in frame.view.placements:
+        model = dataset.objects.get(placement.object_id)
+        family = model.family if model is not None and model.family is not None else "object"
+        names.append(f"{family} {placement.object_id}")
+    return tuple(names[label] for label in _labels_at(frame.labels, uv).tolist())
+
+
+def _regions(frame: Frame, uv: Float[Tensor, "n 2"]) -> tuple[str | None, ...] | None:
+    if frame.labels is None:
+        return None
+    limit = BOUNDARY * max(frame.labels.shape)
+    labels = frame.labels.numpy()
+    edge = np.zeros(labels.shape, np.uint8)
+    for label in np.unique(labels[labels > 0]):
+        mask = np.pad((labels == label).astype(np.uint8), 1)
+        inner = cv2.distanceTransform(mask, cv2.DIST_L2, 5)[1:-1, 1:-1]
+        edge |= ((inner > 0) & (inner <= limit)).astype(np.uint8)
+    near = _labels_at(torch.from_numpy(edge), uv)
+    return tuple("boundary" if flag else "inside" for flag in near.tolist())
+
+
+def _labels_at(labels: Int[Tensor, "h w"], uv: Float[Tensor, "n 2"]) -> Int[Tensor, "n"]:
+    row, column = nearest_pixel(uv, (labels.shape[0], labels.shape[1]))
+    return labels[row, column].long()
