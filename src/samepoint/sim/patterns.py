@@ -49,17 +49,18 @@ def plain(size: tuple[int, int], colour: Colour) -> Picture:
 
 
 def gradient(size: tuple[int, int], first: Colour, second: Colour, angle: float) -> Picture:
-    """A smooth change from one colour to another along `angle` (radians, 0 is to the right)."""
-    v, u = np.mgrid[0 : size[0], 0 : size[1]] / max(size)
-    t = u * np.cos(angle) + v * np.sin(angle)
+    """A smooth change between colours along `angle` (radians, 0 is to the right, where it comes round again)."""
+    v, u = np.mgrid[0 : size[0], 0 : size[1]].astype(np.float32)
+    t = 0.5 * np.cos(angle) * np.cos(2 * np.pi * u / size[1] + 5 * angle) + np.sin(angle) * v / size[0]
     t = ((t - t.min()) / max(float(np.ptp(t)), 1e-9))[..., None]
     return (np.asarray(first) * (1 - t) + np.asarray(second) * t).astype(np.uint8)
 
 
 def noise(generator: np.random.Generator, size: tuple[int, int], cells: float) -> np.ndarray:
-    """Smooth noise in [0, 1], about `cells` bumps along the longer side."""
+    """Smooth noise in [0, 1], about `cells` bumps along the longer side; left and right edge meet."""
     rows, columns = (max(2, round(cells * s / max(size))) for s in size)
     small = generator.uniform(size=(rows, columns)).astype(np.float32)
+    small[:, -1] = small[:, 0]
     out = cv2.resize(small, (size[1], size[0]), interpolation=cv2.INTER_CUBIC)
     return np.clip(out, 0, 1)
 
@@ -98,7 +99,7 @@ def dots(picture: Picture, colour: Colour, period: float) -> None:
 
 def speckle(generator: np.random.Generator, picture: Picture, strength: float) -> None:
     """Fine grain, as of plastic or fabric."""
-    grain = generator.normal(0, strength, picture.shape[:2])[..., None]
+    grain = generator.standard_normal(picture.shape[:2], np.float32)[..., None] * np.float32(strength)
     picture[:] = np.clip(picture + grain, 0, 255).astype(np.uint8)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import shutil
 import tempfile
@@ -66,28 +67,37 @@ def render_dataset(
 
 def _render_into(root: Path, settings: RenderSettings, progress: Callable[[int, int], None] | None) -> None:
     writer = BopWriter(root, _description(settings))
-    for slot in pool(settings):
-        writer.add_object(_object_mesh(_instance(settings, slot)), slot.object_id)
     jobs = [
         (split, number, hand) for split in range(len(SPLITS)) for number, hand in enumerate(deal(settings, split))
     ]
-    for done, _ in enumerate(_work(root, settings, jobs), start=1):
+    used = {slot for _, _, hand in jobs for slot in hand}
+
+    def write_objects() -> None:
+        for slot in sorted(used, key=lambda slot: slot.object_id):
+            writer.add_object(_object_mesh(_instance(settings, slot)), slot.object_id)
+
+    for done, _ in enumerate(_work(root, settings, jobs, write_objects), start=1):
         if progress is not None:
             progress(done, len(jobs))
     writer.close()
 
 
-def _work(root: Path, settings: RenderSettings, jobs: list[Job]) -> Iterator[None]:
-    """Renders all scenes, yielding after each."""
+def _work(
+    root: Path, settings: RenderSettings, jobs: list[Job], meanwhile: Callable[[], None]
+) -> Iterator[None]:
+    """Renders all scenes, yielding after each; `meanwhile` is called once the workers have started."""
     workers = min(settings.workers, len(jobs))
     if workers <= 1:
+        meanwhile()
         for job in jobs:
             render_scene(root, settings, job)
             yield
         return
     with ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_quiet) as executor:
         try:
-            for future in as_completed([executor.submit(render_scene, root, settings, job) for job in jobs]):
+            futures = [executor.submit(render_scene, root, settings, job) for job in jobs]
+            meanwhile()
+            for future in as_completed(futures):
                 future.result()
                 yield
         except BaseException:
@@ -128,7 +138,9 @@ def _graphics() -> tuple[ModuleType, Any]:
     mujoco = load_mujoco()
     from mujoco import gl_context
 
-    return mujoco, gl_context.GLContext(64, 64)
+    context = gl_context.GLContext(64, 64)
+    atexit.register(context.free)
+    return mujoco, context
 
 
 def _quiet() -> None:
