@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float, Integer
 from torch import Tensor
 
 from samepoint.errors import DataError
@@ -17,13 +17,13 @@ from samepoint.geometry.meshes import Closest, Mesh, closest_points
 class Surface:
     """A mesh (metres, object frame) whose vertices carry canonical coordinates, shared by a family.
 
-    Coordinates have no unit and must differ between different points of the surface: the two sides of a thin
-    wall need different ones.
+    Coordinates have no unit, one for each vertex, and must differ between different points of the surface:
+    the two sides of a thin wall need different ones. Raises DataError if there are more or fewer.
     """
 
     vertices: Float[Tensor, "v 3"]
-    faces: Int[Tensor, "f 3"]
-    coordinates: Float[Tensor, "v 3"]
+    faces: Integer[Tensor, "f 3"]
+    coordinates: Float[Tensor, "c 3"]
 
     def __post_init__(self) -> None:
         if len(self.coordinates) != len(self.vertices):
@@ -87,5 +87,7 @@ def _locate(mesh: Mesh, points: Float[Tensor, "n 3"]) -> Closest:
     )
 
 
-def _blend(values: Float[Tensor, "v 3"], faces: Int[Tensor, "f 3"], found: Closest) -> Float[Tensor, "n 3"]:
+def _blend(
+    values: Float[Tensor, "v 3"], faces: Integer[Tensor, "f 3"], found: Closest
+) -> Float[Tensor, "n 3"]:
     return (found.barycentric[..., None].to(values.dtype) * values[faces[found.face].long()]).sum(1)

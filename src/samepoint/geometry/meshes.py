@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import NamedTuple
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, Integer
 from torch import Tensor
 
 from samepoint.errors import DataError
@@ -32,7 +32,7 @@ class Mesh:
     """
 
     vertices: Float[Tensor, "v 3"]
-    faces: Int[Tensor, "f 3"]
+    faces: Integer[Tensor, "f 3"]
 
     def __post_init__(self) -> None:
         if len(self.faces) == 0:
@@ -47,7 +47,7 @@ class Mesh:
         return self.vertices[self.faces.long()]
 
     @cached_property
-    def incident(self) -> tuple[Int[Tensor, " v+1"], Int[Tensor, " c"]]:
+    def incident(self) -> tuple[Int[Tensor, " s"], Int[Tensor, " c"]]:
         """The faces of vertex i are `faces[start[i]:start[i + 1]]`."""
         corner = self.faces.long().flatten()
         order = corner.argsort(stable=True)
@@ -55,15 +55,19 @@ class Mesh:
         return torch.nn.functional.pad(count.cumsum(0), (1, 0)), order // 3
 
     @cached_property
-    def reach(self) -> Float[Tensor, " v"]:
-        """An upper bound of the distance from any point of a vertex's faces to the nearest of their corners.
+    def hubs(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Vertices that have faces, about their middle: position, reach, index; and the middle.
 
-        A triangle lies within longest edge / sqrt(3) of its corners. -inf for vertices without a face.
+        A vertex's reach is an upper bound of the distance from any point of its faces to the nearest of their
+        corners: a triangle lies within longest edge / sqrt(3) of its corners.
         """
         longest = (self.corners - self.corners.roll(1, dims=1)).norm(dim=-1).amax(-1)
         bound = (longest * (1.0001 / math.sqrt(3)))[:, None].expand(-1, 3).flatten()
-        out = torch.full_like(self.vertices[:, 0], -math.inf)
-        return out.scatter_reduce(0, self.faces.long().flatten(), bound, "amax")
+        reach = torch.zeros_like(self.vertices[:, 0])
+        reach = reach.scatter_reduce(0, self.faces.long().flatten(), bound, "amax")
+        index = torch.unique(self.faces.long())
+        middle = self.vertices[index].mean(0)
+        return self.vertices[index] - middle, reach[index], index, middle
 
 
 def closest_points(mesh: Mesh, points: Float[Tensor, "n 3"]) -> Closest:
@@ -72,7 +76,7 @@ def closest_points(mesh: Mesh, points: Float[Tensor, "n 3"]) -> Closest:
     Its distance is at most that to the nearest vertex; so the nearest corner of its triangle lies within that
     plus the triangle's reach. No gradient. Points must be finite.
     """
-    points = points.detach()
+    points = points.detach().to(mesh.vertices.dtype)
     if len(points) == 0:
         return Closest(
             torch.zeros(0, dtype=torch.long, device=points.device), points.clone(), points[:, 0].clone()
@@ -137,10 +141,7 @@ def _foot(along: Tensor, length: Tensor) -> Tensor:
 
 
 def _closest_face(mesh: Mesh, points: Float[Tensor, "n 3"]) -> Int[Tensor, " n"]:
-    distance = torch.cdist(points, mesh.vertices.to(points), compute_mode="donot_use_mm_for_euclid_dist")
-    used = torch.where(torch.isinf(mesh.reach), math.inf, 0.0)
-    upper = (distance + used).amin(1, keepdim=True)
-    point, vertex = torch.nonzero(distance <= upper + mesh.reach, as_tuple=True)
+    point, vertex = _candidates(mesh, points)
     start, faces = mesh.incident
     count = start[vertex + 1] - start[vertex]
     pair = torch.repeat_interleave(count)
@@ -156,3 +157,19 @@ def _closest_face(mesh: Mesh, points: Float[Tensor, "n 3"]) -> Int[Tensor, " n"]
     wins = square == least[point]
     first = torch.full((len(points),), len(mesh.faces), dtype=torch.long, device=points.device)
     return first.scatter_reduce(0, point[wins], face[wins], "amin")
+
+
+def _candidates(mesh: Mesh, points: Float[Tensor, "n 3"]) -> tuple[Int[Tensor, " m"], Int[Tensor, " m"]]:
+    """Pairs (point, vertex) whose faces may hold the closest point.
+
+    Distances come from one matrix product about the mesh's middle; `slack` covers its rounding.
+    """
+    vertices, reach, index, middle = mesh.hubs
+    points = points - middle
+    far, squares = vertices.square().sum(-1), points.square().sum(-1)
+    distance = torch.addmm(far.expand(len(points), -1), points, vertices.T, alpha=-2)
+    distance.add_(squares[:, None]).clamp_min_(0).sqrt_()
+    slack = 4 * torch.maximum(squares, far.max()).sqrt() * torch.finfo(points.dtype).eps ** 0.5
+    upper = distance.amin(1) + slack
+    point, vertex = torch.nonzero(distance.sub_(reach) <= upper[:, None], as_tuple=True)
+    return point, index[vertex]

@@ -1,0 +1,76 @@
+from __future__ import annotations
+
+import pytest
+import torch
+
+from samepoint.errors import DataError
+from samepoint.geometry.meshes import Mesh, closest_on_triangles, closest_points, closest_points_reference
+
+
+def torus(rows=12, columns=9, dtype=torch.float32):
+    """A closed mesh with long and short edges."""
+    a, b = torch.meshgrid(torch.arange(rows), torch.arange(columns), indexing="ij")
+    a, b = a.flatten() * 2 * torch.pi / rows, b.flatten() * 2 * torch.pi / columns
+    ring = 0.05 + 0.02 * b.cos()
+    vertices = torch.stack((ring * a.cos(), ring * a.sin(), 0.02 * b.sin()), -1).to(dtype)
+    i = torch.arange(rows * columns).reshape(rows, columns)
+    right, below, across = i.roll(-1, 1), i.roll(-1, 0), i.roll((-1, -1), (0, 1))
+    faces = torch.cat(
+        (
+            torch.stack((i, right, below), -1).reshape(-1, 3),
+            torch.stack((right, across, below), -1).reshape(-1, 3),
+        )
+    )
+    return vertices, faces
+
+
+@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("scale", [0.01, 1.0, 30.0])
+def test_agrees_with_twin(seed, scale):
+    """Random triangle soups: long thin triangles, isolated vertices, near and far points."""
+    generator = torch.Generator().manual_seed(seed)
+    vertices = torch.randn(30, 3, generator=generator) * torch.tensor([1.0, 0.3, 0.05]) * scale + 5 * (
+        seed % 2
+    )
+    faces = torch.randint(0, 25, (40, 3), generator=generator)
+    mesh = Mesh(vertices, faces)
+    points = torch.randn(60, 3, generator=generator) * 2 * scale
+    fast, slow = closest_points(mesh, points), closest_points_reference(mesh, points)
+    torch.testing.assert_close(fast.distance, slow.distance, atol=1e-6 * scale, rtol=1e-5)
+    assert (fast.barycentric >= 0).all()
+    torch.testing.assert_close(fast.barycentric.sum(1), torch.ones(60))
+    foot = (fast.barycentric[..., None] * mesh.corners[fast.face]).sum(1)
+    torch.testing.assert_close((foot - points).norm(dim=1), fast.distance, atol=1e-5 * scale, rtol=1e-5)
+
+
+def test_points_on_the_mesh_find_themselves(generator):
+    mesh = Mesh(*torus(dtype=torch.float64))
+    face = torch.randint(len(mesh.faces), (200,), generator=generator)
+    barycentric = torch.distributions.Dirichlet(torch.ones(3, dtype=torch.float64)).sample((200,))
+    found = closest_points(mesh, (barycentric[..., None] * mesh.corners[face]).sum(1))
+    assert torch.equal(found.face, face)
+    torch.testing.assert_close(found.barycentric, barycentric)
+
+
+def test_closest_on_triangle_agrees_with_dense_search(generator):
+    corners = torch.randn(30, 3, 3, generator=generator, dtype=torch.float64)
+    points = torch.randn(30, 3, generator=generator, dtype=torch.float64)
+    _, square = closest_on_triangles(corners, points)
+    steps = torch.linspace(0, 1, 101, dtype=torch.float64)
+    v, w = torch.meshgrid(steps, steps, indexing="ij")
+    inside = v + w <= 1 + 1e-9
+    barycentric = torch.stack((1 - v - w, v, w), -1)[inside]
+    dense = (barycentric @ corners - points[:, None]).square().sum(-1).amin(1)
+    assert (square <= dense + 1e-9).all()
+    torch.testing.assert_close(square, dense, atol=5e-3, rtol=5e-2)
+
+
+def test_nothing_and_bad_meshes():
+    vertices, faces = torus()
+    assert closest_points(Mesh(vertices, faces), torch.zeros(0, 3)).barycentric.shape == (0, 3)
+    with pytest.raises(DataError, match="no faces"):
+        Mesh(vertices, faces[:0])
+    with pytest.raises(DataError, match="names a vertex"):
+        Mesh(vertices[:5], faces)
+    with pytest.raises(DataError, match="finite"):
+        Mesh(vertices * torch.nan, faces)
