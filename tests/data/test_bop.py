@@ -128,8 +128,10 @@ def test_round_trip_of_objects(written):
 
 def test_bare_view(tmp_path):
     """A view without intrinsics, pose, depth, labels comes back without them."""
-    with SceneWriter(tmp_path, "validation", 0, "photos") as scene:
+    writer = BopWriter(tmp_path)
+    with writer.scene("validation", 0, "photos") as scene:
         scene.add_moment([WrittenView("phone", np.zeros((4, 6, 3), np.uint8))])
+    writer.close()
     (recording,) = read_bop(tmp_path).recordings
     (back,) = recording.views()
     assert (recording.mode, recording.split, back.camera) == ("photos", "validation", "phone")
@@ -141,8 +143,10 @@ def test_bare_view(tmp_path):
 
 def test_far_depth_is_kept_to_a_millimetre(tmp_path):
     depth = np.full((4, 6), 12.3456, np.float32)
-    with SceneWriter(tmp_path, "train", 0) as scene:
+    writer = BopWriter(tmp_path)
+    with writer.scene("train", 0) as scene:
         scene.add_moment([WrittenView("c", np.zeros((4, 6, 3), np.uint8), K, depth=depth)])
+    writer.close()
     arrays = decode_view(read_bop(tmp_path).views()[0])
     assert arrays.depth[0, 0] * arrays.metres_per_unit == pytest.approx(12.346)
 
@@ -153,8 +157,10 @@ def test_files_are_copied_as_they_are(tmp_path, generator):
     (tmp_path / "photo.jpg").rename(image)
     depth = tmp_path / "depth.png"
     cv2.imwrite(str(depth), np.full((8, 8), 1234, np.uint16))
-    with SceneWriter(tmp_path / "data", "train", 0) as scene:
+    writer = BopWriter(tmp_path / "data")
+    with writer.scene("train", 0) as scene:
         scene.add_moment([WrittenView("c", image, K, depth=DepthFile(depth, 0.001))])
+    writer.close()
     (back,) = read_bop(tmp_path / "data").views()
     assert back.image.read_bytes() == image.read_bytes()
     assert back.depth.path.read_bytes() == depth.read_bytes()
@@ -251,6 +257,19 @@ def test_foreign_with_little(tmp_path, written):
 def test_foreign_scene_with_moving_objects_is_no_scan(tmp_path, written):
     foreign(tmp_path / "f", written[0], moved=True)
     assert read_bop(tmp_path / "f").recordings[0].mode == "shuffle"
+
+
+def test_parts_of_a_native_data_set_keep_its_objects(written):
+    for part in (written[0] / "train", written[0] / "train" / "000000"):
+        data = read_bop(part)
+        assert [r.split for r in data.recordings] == ["train"]
+        assert data.objects[1].family == "mug"
+
+
+def test_unfinished_data_set(written):
+    (written[0] / "samepoint.json").unlink()
+    with pytest.raises(DataError, match="was not finished"):
+        read_bop(written[0])
 
 
 def edit(path: Path, change) -> None:

@@ -25,6 +25,7 @@ from samepoint.errors import DataError, one_of
 __all__ = ["BopWriter", "ObjectMesh", "SceneWriter", "WrittenView", "is_bop", "read_bop"]
 
 CAMERAS = "scene_camera.json"
+NATIVE = "scene_samepoint.json"
 STILL = 0.02
 """Metres that an object may seem to move in a foreign scene before it is called rearranged."""
 
@@ -41,12 +42,17 @@ def read_bop(root: Path) -> Dataset:
     camera poses and object poses may be missing. Raises DataError for damaged files and wrong poses.
     """
     root = Path(root)
-    header = read_native_header(root)
-    recordings = tuple(_read_scene(folder, root) for folder in sorted(_scene_folders(root)))
+    folders = sorted(_scene_folders(root))
+    base = _base(root, folders)
+    header = read_native_header(base)
+    if not header and any((folder / NATIVE).exists() for folder in folders):
+        mend = "write it again, to its end"
+        raise DataError("this data set was not finished (no samepoint.json)", where=base, mend=mend)
+    recordings = tuple(_read_scene(folder, root) for folder in folders)
     if not recordings and not header:
         mend = f"a scene is a folder with {CAMERAS} and rgb/"
         raise DataError("holds no BOP scene", where=root, mend=mend)
-    return Dataset(root, recordings, read_objects(root, header))
+    return Dataset(root, recordings, read_objects(base, header))
 
 
 def _scene_folders(root: Path):
@@ -54,6 +60,15 @@ def _scene_folders(root: Path):
         for path in root.glob(pattern):
             if not any(part.startswith(".") for part in path.relative_to(root).parts):
                 yield path.parent
+
+
+def _base(root: Path, folders: list[Path]) -> Path:
+    """The folder of the whole data set: above `root` if that is a split or a scene."""
+    depth = min((len(folder.relative_to(root).parts) for folder in folders), default=2)
+    above = root.resolve()
+    for _ in range(2 - depth):
+        above = above.parent
+    return root if depth == 2 else above
 
 
 def _split(folder: Path, root: Path) -> Split | None:
@@ -67,7 +82,7 @@ def _split(folder: Path, root: Path) -> Split | None:
 def _read_scene(folder: Path, root: Path) -> Recording:
     try:
         views = _read_views(folder)
-        native = folder / "scene_samepoint.json"
+        native = folder / NATIVE
         if native.exists():
             mode, moments = _native_moments(read_json(native), views, native)
         else:

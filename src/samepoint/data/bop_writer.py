@@ -58,7 +58,7 @@ class WrittenView:
     depth: Array | DepthFile | None = None
     labels: Array | None = None
     placements: Sequence[tuple[int, Array | None]] = ()
-    visible_fractions: Sequence[float] | None = None
+    visible_fractions: Sequence[float | None] | None = None
 
 
 class BopWriter:
@@ -75,12 +75,16 @@ class BopWriter:
         self._models: dict[str, dict[str, object]] = {}
 
     def add_object(self, model: ObjectMesh, object_id: int | None = None) -> int:
-        """Writes the mesh (millimetres, with cx cy cz) and returns its object id, from 1 upwards."""
+        """Writes the mesh (millimetres, with cx cy cz) and returns its object id, from 1 upwards.
+
+        A mesh without vertices is an object of unknown shape: no file is written for it.
+        """
         number = object_id if object_id is not None else max(map(int, self._objects), default=0) + 1
         if str(number) in self._objects:
             raise DataError(f"object id {number} is taken", where=self.root)
-        mesh = Mesh(model.vertices, model.faces, model.coordinates)
-        write_ply(self.root / "models" / f"obj_{number:06d}.ply", mesh, scale=MILLIMETRES)
+        if len(model.vertices):
+            mesh = Mesh(model.vertices, model.faces, model.coordinates)
+            write_ply(self.root / "models" / f"obj_{number:06d}.ply", mesh, scale=MILLIMETRES)
         self._models[str(number)] = {**_extent(model.vertices), **_symmetries(model.symmetry)}
         keypoints = {name: _numbers(xyz) for name, xyz in model.keypoints.items()}
         self._objects[str(number)] = {"family": model.family, "keypoints": keypoints}
@@ -208,8 +212,9 @@ class SceneWriter:
             if camera_from_object is not None:
                 truth[-1].update(_pose("cam_R_m2c", "cam_t_m2c", _float64(camera_from_object)))
             info.append({})
-            if view.visible_fractions is not None:
-                info[-1]["visib_fract"] = float(view.visible_fractions[k])
+            fraction = None if view.visible_fractions is None else view.visible_fractions[k]
+            if fraction is not None:
+                info[-1]["visib_fract"] = float(fraction)
             if labels is not None:
                 mask = labels == k + 1
                 info[-1].update(_visible(mask))
@@ -260,7 +265,7 @@ def _extent(vertices: Tensor) -> dict[str, object]:
     """BOP's diameter, min_* and size_* in millimetres. The diameter is between vertices."""
     points = vertices.detach().cpu().double() * MILLIMETRES
     if not len(points):
-        return {"diameter": 0.0}
+        return {}
     lowest, highest = points.min(0).values, points.max(0).values
     extent = {f"min_{axis}": float(lowest[i]) for i, axis in enumerate("xyz")}
     extent |= {f"size_{axis}": float(highest[i] - lowest[i]) for i, axis in enumerate("xyz")}

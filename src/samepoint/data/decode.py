@@ -9,6 +9,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 from PIL import Image, ImageOps
+from PIL.TiffImagePlugin import TiffImageFile
 
 from samepoint.data.recording import DepthFile, View
 from samepoint.errors import DataError
@@ -86,12 +87,14 @@ def image_size(path: Path) -> Size:
             warnings.simplefilter("ignore")
             with Image.open(path) as image:
                 width, height = image.size
+                if isinstance(image, TiffImageFile):  # its `size` may or may not be turned already
+                    width, height = int(image.tag_v2[256]), int(image.tag_v2[257])
                 # Asking a PNG for EXIF that it does not announce would decode all of it.
                 silent = image.format == "PNG" and "exif" not in image.info
                 turned = not silent and image.getexif().get(ORIENTATION, 1) >= 5
     except FileNotFoundError as error:
         raise DataError("this image does not exist", where=path, mend="check the path") from error
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+    except (OSError, ValueError, SyntaxError, KeyError, Image.DecompressionBombError) as error:
         raise DataError(
             f"is not a readable image ({error})", where=path, mend="replace or remove it"
         ) from error

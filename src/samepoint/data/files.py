@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -67,3 +68,22 @@ def read_json(path: Path) -> Any:
         raise DataError(f"is not valid JSON ({error})", where=path, mend="write it again") from error
     except OSError as error:
         raise DataError(f"cannot be read ({error.strerror})", where=path) from error
+
+
+@contextmanager
+def folder_written_whole(target: Path) -> Iterator[Path]:
+    """Yields a draft folder beside `target` that takes its name on success and is removed on an error.
+
+    DataError if `target` is there and not an empty folder.
+    """
+    if target.exists() and (not target.is_dir() or any(target.iterdir())):
+        raise DataError("this folder is not empty", where=target, mend="choose a new folder")
+    with clear_disk_errors(target):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        draft = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}."))
+        try:
+            yield draft
+            draft.chmod(0o777 & ~_umask())
+            os.replace(draft, target)
+        finally:
+            shutil.rmtree(draft, ignore_errors=True)

@@ -1,0 +1,35 @@
+"""What a data set holds, as plain numbers for `samepoint data info`."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+from samepoint.data.decode import image_size
+from samepoint.data.recording import Dataset
+
+
+def describe(dataset: Dataset) -> dict[str, Any]:
+    """A JSON-able summary. Image sizes are read from the headers ("WxH": count); `with_*` count views."""
+    views = dataset.views()
+    sizes = Counter("{1}x{0}".format(*image_size(view.image)) for view in views)
+    families = Counter(model.family for model in dataset.objects.values() if model.family)
+    keypoints = {name for model in dataset.objects.values() for name in model.keypoints}
+    return {
+        "root": str(dataset.root),
+        "recordings": len(dataset.recordings),
+        "moments": sum(len(recording.moments) for recording in dataset.recordings),
+        "views": len(views),
+        "modes": dict(Counter(recording.mode for recording in dataset.recordings)),
+        "splits": dict(Counter(recording.split or "none" for recording in dataset.recordings)),
+        "cameras": dict(Counter(view.camera for view in views)),
+        "sizes": dict(sizes.most_common()),
+        "with_intrinsics": sum(view.intrinsics is not None for view in views),
+        "with_pose": sum(view.world_from_camera is not None for view in views),
+        "with_depth": sum(view.depth is not None for view in views),
+        "with_masks": sum(any(p.mask is not None for p in view.placements) for view in views),
+        "with_object_poses": sum(any(p.camera_from_object is not None for p in v.placements) for v in views),
+        "objects": len(dataset.objects),
+        "families": dict(sorted(families.items())),
+        "keypoints": sorted(keypoints),
+    }

@@ -1,0 +1,42 @@
+"""One entrance for every form of data: recognises which it is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from samepoint.data.bop import is_bop, read_bop
+from samepoint.data.decode import IMAGE_SUFFIXES
+from samepoint.data.frames import is_frames, read_frames
+from samepoint.data.photos import has_images, read_photos
+from samepoint.data.recording import Dataset
+from samepoint.data.video import VIDEO_SUFFIXES
+from samepoint.errors import DataError
+
+FORMS = "a BOP data set, color/ depth/ pose/ with intrinsics.json, a folder of photos, or a video"
+
+
+def open_dataset(path: Path | str, *, cache_dir: Path | None = None) -> Dataset:
+    """Reads a data set of any known form (docs/data.md); DataError lists them if it is none.
+
+    The first that fits: BOP (native or foreign), frames, photos. `cache_dir` takes the frames of a video.
+    Pixels are not decoded here, so a truncated image is found when they are (`FrameStore`).
+    """
+    path = Path(path)
+    if not path.exists():
+        raise DataError("does not exist", where=path, mend="check the path")
+    if path.is_file():
+        if path.suffix.lower() not in VIDEO_SUFFIXES | IMAGE_SUFFIXES:
+            raise DataError("is neither an image nor a video", where=path, mend=f"give {FORMS}")
+        return read_photos(path, cache_dir=cache_dir)
+    if not any(path.iterdir()):
+        raise DataError("this folder is empty", where=path, mend=f"give {FORMS}")
+    if is_bop(path):
+        return read_bop(path)
+    if is_frames(path):
+        return read_frames(path)
+    if has_images(path):
+        return read_photos(path)
+    videos = sorted(p.name for p in path.iterdir() if p.suffix.lower() in VIDEO_SUFFIXES)
+    if videos:
+        raise DataError("holds no images but a video", where=path, mend=f"give the file {path / videos[0]}")
+    raise DataError("is no known form of data set", where=path, mend=f"give {FORMS}")

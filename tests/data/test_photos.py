@@ -1,0 +1,132 @@
+import cv2
+import numpy as np
+import pytest
+from PIL import Image
+
+from samepoint.data.decode import decode_image
+from samepoint.data.photos import read_photos
+from samepoint.data.quality import QualityFilter
+from samepoint.data.store import FrameStore
+from samepoint.errors import DataError
+
+
+def photo(path, size=(20, 30), seed=0):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(np.random.default_rng(seed).integers(0, 255, (*size, 3), dtype=np.uint8)).save(path)
+
+
+def test_a_folder_with_subfolders(tmp_path):
+    for i, name in enumerate(("b.png", "a.JPG", "mug/2.webp", "mug/1.bmp", ".hidden.png", "cap/red/0.tif")):
+        photo(tmp_path / name, seed=i)
+    (tmp_path / "notes.txt").write_text("no photo")
+    data = read_photos(tmp_path)
+    names = [(r.name, [v.image.name for v in r.views()]) for r in data.recordings]
+    assert names == [
+        (tmp_path.name, ["a.JPG", "b.png"]),
+        ("cap/red", ["0.tif"]),
+        ("mug", ["1.bmp", "2.webp"]),
+    ]
+    assert all(r.mode == "photos" and r.split is None for r in data.recordings)
+    assert data.objects == {}
+
+
+def test_masks(tmp_path):
+    photo(tmp_path / "a.jpg")
+    photo(tmp_path / "b.jpg", seed=1)
+    (tmp_path / "masks").mkdir()
+    mask = np.zeros((20, 30), np.uint8)
+    mask[3:9] = 1
+    Image.fromarray(mask).save(tmp_path / "masks" / "b.png")
+    data = read_photos(tmp_path)
+    assert len(data.recordings) == 1
+    assert [[p.object_id for p in v.placements] for v in data.views()] == [[], [1]]
+    assert list(data.objects) == [1]
+    assert np.array_equal(FrameStore(data, budget_bytes=0)[1].labels.numpy(), mask)
+
+
+def test_bad_masks(tmp_path):
+    photo(tmp_path / "a.jpg")
+    photo(tmp_path / "masks" / "z.png")
+    with pytest.raises(
+        DataError, match=r"no mask has the name of a photo; the mask of a\.jpg is masks/a\.png"
+    ):
+        read_photos(tmp_path)
+    photo(tmp_path / "masks" / "a.png", (20, 31))
+    with pytest.raises(DataError, match=r"a\.png: the mask is 31x20 but its image is 30x20"):
+        read_photos(tmp_path)
+
+
+def test_one_photo_and_none(tmp_path):
+    photo(tmp_path / "only" / "a.png")
+    for path in (tmp_path / "only", tmp_path / "only" / "a.png"):
+        assert len(read_photos(path).views()) == 1
+    (tmp_path / "none").mkdir()
+    with pytest.raises(DataError, match=r"holds no photos; photos are files ending in \.bmp"):
+        read_photos(tmp_path / "none")
+    (tmp_path / "only" / "a.png").write_bytes(b"x")
+    with pytest.raises(DataError, match="not a readable image"):
+        read_photos(tmp_path / "only" / "a.png")
+
+
+def test_filter(tmp_path):
+    for i in range(4):
+        photo(tmp_path / f"{i}.png", (64, 64), seed=max(i, 1))
+    assert len(read_photos(tmp_path).views()) == 4
+    assert [v.image.stem for v in read_photos(tmp_path, criteria=QualityFilter()).views()] == ["0", "2", "3"]
+
+
+def test_real_photos_of_mixed_sizes(realdata, tmp_path):
+    data = read_photos(realdata / "photos_dreambooth")
+    assert len(data.recordings) == 7
+    assert all(5 <= len(r.moments) <= 6 for r in data.recordings)
+    store = FrameStore(data, max_size=64, cache_dir=tmp_path)
+    frames = [store[i] for i in range(len(store))]
+    assert {frame.source_size for frame in frames} == {(768, 768), (767, 767)}
+    assert {frame.image.shape for frame in frames} == {(3, 64, 64)}
+
+
+@pytest.fixture
+def video(tmp_path):
+    """Twelve frames: four scenes of three equal frames each."""
+    path = tmp_path / "clip.avi"
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"MJPG"), 10, (160, 120))
+    assert writer.isOpened()
+    rng = np.random.default_rng(0)
+    for image in rng.integers(0, 255, (4, 6, 8, 3), dtype=np.uint8):
+        for _ in range(3):
+            writer.write(cv2.resize(image, (160, 120), interpolation=cv2.INTER_NEAREST))
+    writer.release()
+    return path
+
+
+def test_video(video, tmp_path):
+    data = read_photos(video, cache_dir=tmp_path / "cache")
+    (recording,) = data.recordings
+    assert (recording.name, recording.mode) == ("clip", "photos")
+    assert [moment.time for moment in recording.moments] == pytest.approx([0, 0.3, 0.6, 0.9])
+    assert all(decode_image(view.image).shape == (120, 160, 3) for view in data.views())
+    stamp = data.views()[0].image.stat().st_mtime_ns
+    again = read_photos(video, cache_dir=tmp_path / "cache")
+    assert again.views()[0].image.stat().st_mtime_ns == stamp
+    assert len(FrameStore(data, cache_dir=tmp_path / "cache")) == 4
+    few = read_photos(video, cache_dir=tmp_path / "cache", max_frames=2)
+    assert [moment.time for moment in few.recordings[0].moments] == pytest.approx([0, 0.9])
+    every = read_photos(video, cache_dir=tmp_path / "cache", criteria=QualityFilter(0.0, 0.0))
+    assert len(every.views()) == 12
+
+
+def test_convention_video_frames_are_rgb(tmp_path):
+    writer = cv2.VideoWriter(str(tmp_path / "red.avi"), cv2.VideoWriter_fourcc(*"MJPG"), 10, (64, 48))
+    writer.write(np.full((48, 64, 3), (0, 0, 255), np.uint8))
+    writer.release()
+    (view,) = read_photos(tmp_path / "red.avi", cache_dir=tmp_path / "cache").views()
+    red, green, blue = decode_image(view.image).mean((0, 1))
+    assert red > 200 > 60 > max(green, blue)
+
+
+@pytest.mark.parametrize("keep", [0, 40, 300])
+def test_broken_video_leaves_nothing(video, tmp_path, keep):
+    video.write_bytes(video.read_bytes()[:keep])
+    with pytest.raises(DataError, match=r"clip\.avi: (this|no frame of this) video"):
+        read_photos(video, cache_dir=tmp_path / "cache")
+    assert list((tmp_path / "cache" / "videos").iterdir()) == []
