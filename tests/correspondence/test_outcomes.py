@@ -293,6 +293,8 @@ def test_real_recording_with_holes(realdata, generator):
         known = near.isfinite() & (got.outcome < Outcome.OUT_OF_FRAME)
         agree += int(((near - got.depth_b).abs() <= 0.02 * got.depth_b)[known].sum())
         total += int(known.sum())
+    shares = dict(zip(Outcome.__members__, (kept / kept.sum()).tolist()))
+    print(f"amazon box: {agree / total:.3f} of {total} agree within 2 %; {shares}")
     assert agree / total > 0.6
     assert kept[Outcome.VISIBLE] / kept[: Outcome.OUT_OF_FRAME].sum() > 0.6
     assert kept[Outcome.NO_DEPTH] > 0
@@ -313,7 +315,13 @@ def test_real_depth_noise(realdata):
     got = correspond_by_depth(uv, z, camera, camera, sensor)
     known = sensor[mask & (mesh > 0)] > 0
     one_sided = (sensor[mask & (mesh > 0)] > z - 0.003)[known].float().mean()
+    shifted = {
+        shift: float(correspond_by_depth(uv, z + shift, camera, camera, sensor).visible.float().mean())
+        for shift in (-0.05, 0.05)
+    }
+    print(
+        f"don_frame: visible {got.visible.float().mean():.3f}, one-sided {one_sided:.3f}, shifted {shifted}"
+    )
     assert got.visible.float().mean() > 0.9
     assert one_sided < 0.6
-    for shift in (-0.05, 0.05):
-        assert correspond_by_depth(uv, z + shift, camera, camera, sensor).visible.float().mean() < 0.04
+    assert max(shifted.values()) < 0.04
