@@ -11,7 +11,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from jaxtyping import Bool, Float, Float32, UInt8
 from torch import Tensor
 
@@ -20,7 +19,7 @@ from samepoint.correspondence.scores import score_maps
 from samepoint.geometry.pixels import resize_pixels
 from samepoint.inference.confidence import Calibration, fit_calibration
 from samepoint.inference.images import ImageLike, image_tensor, resized, rgb_array, working_size
-from samepoint.inference.locate import TOLERANCE, locate
+from samepoint.inference.locate import TOLERANCE, locate, relative_likelihood
 from samepoint.inference.projection import ColourProjection
 from samepoint.inference.settings import FinderSettings
 from samepoint.types import DescriptorMap, Size
@@ -145,9 +144,7 @@ def build_examples(
         tuple(_pair_picture(*item, counts.points) for item in ranked[:best]),
         tuple(_pair_picture(*item, counts.points) for item in ranked[::-1][:worst]),
         tuple(_query_picture(eye, *item, ranked, counts.targets) for item in _spread(ranked, counts.queries)),
-        _descriptor_pictures(
-            eye, [pair for pair, _ in _spread(ranked, (counts.descriptors + 1) // 2)], counts
-        ),
+        _descriptor_pictures(eye, [pair for pair, _ in _spread(ranked, counts.descriptors)], counts),
     )
 
 
@@ -204,11 +201,10 @@ class _Eye:
         map, size = self.map(image)
         located = locate(query, map, self.settings.temperature)
         confidence = self.settings.calibration.confidence(located.score[0], located.mass[0], map.metric)
-        scores = score_maps(query, map)
-        heat = torch.exp((scores - scores.amax()) / self.settings.temperature) * confidence
-        full = F.interpolate(heat.float(), size=size, mode="bilinear", align_corners=False)
+        scores = score_maps(query, map, size)[0, 0]
+        heat = relative_likelihood(scores, self.settings.temperature) * confidence
         u, v = resize_pixels(located.uv[0].cpu().double(), map.image_size, size)[0].tolist()
-        return TargetPicture(rgb_array(image), full[0, 0].cpu().numpy(), (u, v), float(confidence[0]))
+        return TargetPicture(rgb_array(image), heat.float().cpu().numpy(), (u, v), float(confidence[0]))
 
     def _inward(self, uv: Float[np.ndarray, "n 2"], size: Size, map: DescriptorMap) -> Float[Tensor, "1 n 2"]:
         pixels = torch.from_numpy(np.asarray(uv, dtype=np.float64))
@@ -262,7 +258,11 @@ def _same(a: ImageLike, b: ImageLike) -> bool:
 def _descriptor_pictures(
     eye: _Eye, pairs: Sequence[ExamplePair], counts: ExampleCounts
 ) -> tuple[DescriptorPicture, ...]:
-    images = [image for pair in pairs for image in (pair.image_a, pair.image_b)][: counts.descriptors]
+    images: list[ImageLike] = []
+    for image in (image for pair in pairs for image in (pair.image_a, pair.image_b)):
+        if not any(_same(image, other) for other in images):
+            images.append(image)
+    images = images[: counts.descriptors]
     maps = [eye.map(image)[0] for image in images]
     if not maps:
         return ()

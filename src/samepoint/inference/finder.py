@@ -15,7 +15,6 @@ from typing import Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from jaxtyping import Float, Float32
 from torch import Tensor
 
@@ -28,6 +27,9 @@ from samepoint.inference.matcher import LearningMatcher, NameMatcher
 from samepoint.types import Size
 
 CACHED_IMAGES = 4
+
+PixelLike = Sequence[float | int] | np.ndarray | Tensor
+"""(u right, v down)."""
 
 
 @dataclass(frozen=True)
@@ -74,7 +76,7 @@ class Finder:
         """The keypoints it can look for."""
         return self.matcher.names
 
-    def remember(self, name: str, image: ImageLike | Embedding, uv: tuple[float, float]) -> int:
+    def remember(self, name: str, image: ImageLike | Embedding, uv: PixelLike) -> int:
         """Names the point at pixel `uv` of an image, or adds one more view of it to a known name.
 
         Returns the number of the reference (for `forget`). The change is on disk when the call returns.
@@ -147,9 +149,7 @@ class Finder:
         confidence."""
         (name,) = self._wanted([name])
         seen = self.embed(image)
-        heat = self.matcher.heat(seen.values, name)[None, None].float().cpu()
-        full = F.interpolate(heat, size=seen.image_size, mode="bilinear", align_corners=False)
-        return full[0, 0].numpy()
+        return self.matcher.heat(seen.values, name, seen.image_size).float().cpu().numpy()
 
     def embed(self, image: ImageLike | Embedding) -> Embedding:
         """Runs the network on an image. The last few images are kept, by content: asking again is cheap.
@@ -197,7 +197,7 @@ class Finder:
         return self.matcher
 
     @staticmethod
-    def _pixel(uv: tuple[float, float], size: Size) -> tuple[float, float]:
+    def _pixel(uv: PixelLike, size: Size) -> tuple[float, float]:
         try:
             u, v = (float(x) for x in uv)
         except (TypeError, ValueError) as error:

@@ -14,9 +14,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from samepoint.correspondence.hard import hard_match
-from samepoint.correspondence.sampling import sample_descriptors
-from samepoint.correspondence.scores import cell_scores
-from samepoint.geometry.pixels import cell_centres
+from samepoint.correspondence.scores import cell_scores, scores_at
+from samepoint.geometry.pixels import cell_centres, pixels_from_cells
 from samepoint.types import DescriptorMap, SpatialDistribution
 
 TOLERANCE = 0.03
@@ -66,27 +65,33 @@ def windowed_expectation(
 
     The weights are exp(score / t) with t a quarter of the drop from the best score to that at the window's
     border: so they fade to about exp(-4) there, whatever the scale of the scores. The window is then
-    centred on the result, three times in all; at the image's border it shrinks so that it stays
-    symmetrical.
+    centred on the result, three times in all; near the outermost cell centres (beyond them descriptors are
+    constant) it shrinks so that it stays symmetrical.
     """
-    height, width = map.image_size
     steps = torch.linspace(-1, 1, WINDOW_SAMPLES, device=mode.device, dtype=mode.dtype)
     v, u = torch.meshgrid(steps, steps, indexing="ij")
     offsets = torch.stack((u, v), dim=-1).reshape(-1, 2)
     border = offsets.abs().amax(dim=-1) == 1
     radius = mode.new_tensor([max(2.0, abs(stride)) for stride in map.cells.stride])
-    low, high = mode.new_tensor((-0.5, -0.5)), mode.new_tensor((width - 0.5, height - 0.5))
+    low, high = _outermost_centres(map, mode)
     centre, variance = mode, torch.zeros_like(mode)
     for _ in range(WINDOW_STEPS):
         reach = torch.minimum(radius, torch.minimum(centre - low, high - centre)).clamp_min(0)
         places = centre[:, :, None] + offsets * reach[:, :, None]
-        scores = _scores_at(queries, map, places)
+        scores = scores_at(queries, map, places)
         drop = scores.amax(dim=-1) - scores[..., border].mean(dim=-1)
         weights = torch.softmax(scores / (drop / 4).clamp_min(1e-6)[..., None], dim=-1)[..., None]
         mean = (weights * places).sum(dim=2)
         variance = (weights * (places - mean[:, :, None]).square()).sum(dim=2)
         centre = torch.minimum(torch.maximum(mean, mode - radius), mode + radius)
     return centre, variance
+
+
+def _outermost_centres(map: DescriptorMap, like: Tensor) -> tuple[Float[Tensor, " 2"], Float[Tensor, " 2"]]:
+    """Pixels of the centres of the first and of the last cell."""
+    corners = like.new_tensor(((0, 0), (map.values.shape[3] - 1, map.values.shape[2] - 1)))
+    low, high = pixels_from_cells(corners, map.cells)
+    return low, high
 
 
 def mass_near(
@@ -102,10 +107,6 @@ def mass_near(
     return (torch.softmax(logits, dim=-1) * near).sum(dim=-1).clamp(0, 1)
 
 
-def _scores_at(
-    queries: Float[Tensor, "b n d"], map: DescriptorMap, places: Float[Tensor, "b n k 2"]
-) -> Float[Tensor, "b n k"]:
-    descriptors = sample_descriptors(map, places.flatten(1, 2)).unflatten(1, tuple(places.shape[1:3]))
-    if map.metric == "cosine":
-        return (descriptors * queries[:, :, None]).sum(dim=-1)
-    return -(descriptors - queries[:, :, None]).square().sum(dim=-1)
+def relative_likelihood(scores: Float[Tensor, "h w"], temperature: float) -> Float[Tensor, "h w"]:
+    """exp((score - best score) / temperature): 1 at the best pixel."""
+    return torch.exp((scores - scores.amax()) / temperature)

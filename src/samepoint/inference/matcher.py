@@ -1,7 +1,7 @@
 """From a name to a place in an image: the protocol under the finder, and its form with descriptors.
 
-Shared signature: `embed(image) -> embedding`, `places(embedding, names) -> Places`, `heat(embedding, name)
--> h x w`, all in the pixels of the image handed to `embed`.
+Shared signature: `embed(image) -> embedding`, `places(embedding, names) -> Places`, `heat(embedding, name,
+size) -> h x w`, all in the pixels of the image handed to `embed`.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from samepoint.correspondence.sampling import sample_descriptors
 from samepoint.correspondence.scores import score_maps
 from samepoint.errors import DataError
 from samepoint.inference.database import KeypointDatabase, Reference
-from samepoint.inference.locate import Located, locate
+from samepoint.inference.locate import Located, locate, relative_likelihood
 from samepoint.inference.settings import FinderSettings
-from samepoint.types import DescriptorMap, Metric
+from samepoint.types import DescriptorMap, Metric, Size
 
 
 @dataclass(frozen=True)
@@ -51,8 +51,9 @@ class NameMatcher(Protocol):
         """The best place of each of these names, which must all be in `names`; at least one."""
         ...
 
-    def heat(self, embedding: Any, name: str) -> Float[Tensor, "h w"]:
-        """Relative likelihood of every pixel, in [0, 1]; its maximum is the confidence, at the best place."""
+    def heat(self, embedding: Any, name: str, size: Size) -> Float[Tensor, "h w"]:
+        """Relative likelihood of every pixel of the image resized to `size`, in [0, 1]; its maximum is the
+        confidence, at the best place."""
         ...
 
 
@@ -95,7 +96,7 @@ class DescriptorMatcher:
         self.database = KeypointDatabase(database.path, fingerprint, database.read_only)
         self.device = torch.device(device)
         self._revision: object = ()
-        self._descriptors: dict[str, Float[Tensor, "r d"]] = {}
+        self._descriptors: dict[str, Float[Tensor, "_ d"]] = {}
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -119,22 +120,26 @@ class DescriptorMatcher:
             start += len(group)
         return Places(located.uv[0, best], self._confidence(located, embedding.metric)[best])
 
-    def heat(self, embedding: DescriptorMap, name: str) -> Float[Tensor, "h w"]:
+    def heat(self, embedding: DescriptorMap, name: str, size: Size) -> Float[Tensor, "h w"]:
         confidence = self.places(embedding, [name]).confidence[0]
-        queries = self._queries(embedding, [self._current()[name]])
+        best = None
         with torch.inference_mode():
-            scores = score_maps(queries, embedding)[0].amax(dim=0)
-            return confidence * torch.exp((scores - scores.amax()) / self.settings.temperature)
+            for reference in self._current()[name]:  # one at a time: a full-size map each
+                queries = self._queries(embedding, [reference[None]])
+                scores = score_maps(queries, embedding, size)[0, 0]
+                best = scores if best is None else torch.maximum(best, scores)
+            assert best is not None
+            return relative_likelihood(best, self.settings.temperature) * confidence
 
     def _confidence(self, located: Located, metric: Metric) -> Float[Tensor, " n"]:
         return self.settings.calibration.confidence(located.score[0], located.mass[0], metric)
 
     def _queries(
-        self, map: DescriptorMap, references: Sequence[Float[Tensor, "r d"]]
+        self, map: DescriptorMap, references: Sequence[Float[Tensor, "_ d"]]
     ) -> Float[Tensor, "1 n d"]:
         return torch.cat(list(references))[None].to(map.values)
 
-    def _current(self) -> dict[str, Float[Tensor, "r d"]]:
+    def _current(self) -> dict[str, Float[Tensor, "_ d"]]:
         """The references as of now."""
         revision = self.database.revision()
         if revision != self._revision:
@@ -144,7 +149,7 @@ class DescriptorMatcher:
         return self._descriptors
 
 
-def _stack(name: str, references: Sequence[Reference]) -> Float[Tensor, "r d"]:
+def _stack(name: str, references: Sequence[Reference]) -> Float[Tensor, "_ d"]:
     rows = [torch.from_numpy(reference.descriptor.copy()) for reference in references]
     if len({len(row) for row in rows}) > 1:
         raise DataError(f"the references of {name!r} differ in length", mend="remember the keypoint again")

@@ -53,8 +53,15 @@ class FinderSettings:
 
 
 def settings_of(config: Mapping[str, Any], where: object = None) -> FinderSettings:
-    """The settings in a run's config.json, or the defaults for a run that has none at all."""
-    return FinderSettings.from_json(config[KEY], where) if KEY in config else FinderSettings()
+    """The settings in a run's config.json. A run that was never calibrated has none: then the size and the
+    temperature it was trained with, and the defaults for the rest."""
+    if KEY in config:
+        return FinderSettings.from_json(config[KEY], where)
+    trained = {"max_size": config.get("max_size")} if "max_size" in config else {}
+    recipe = config.get("recipe")
+    if isinstance(recipe, Mapping) and "temperature" in recipe:
+        trained["temperature"] = recipe["temperature"]
+    return FinderSettings(**trained)
 
 
 def write_settings(run: str | Path, settings: FinderSettings) -> None:

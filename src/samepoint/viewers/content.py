@@ -1,0 +1,87 @@
+"""What a report shows, as plain values: every number and picture comes in ready, viewers compute none."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from samepoint.inference.examples import Examples
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A value and the interval it lies in (None where it is not known)."""
+
+    value: float
+    low: float | None = None
+    high: float | None = None
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column of the results: `unit` "share" is shown in percent, "pixels" and "number" as they are."""
+
+    key: str
+    label: str
+    unit: Literal["share", "pixels", "number"] = "number"
+    better: Literal["higher", "lower"] | None = None
+
+
+@dataclass(frozen=True)
+class ResultRow:
+    """One predictor's results. A key that is absent is shown as unknown."""
+
+    name: str
+    values: Mapping[str, Interval]
+    baseline: bool = False
+
+
+@dataclass(frozen=True)
+class Results:
+    """The results table; `note` says on what the numbers were measured and what the intervals are."""
+
+    columns: tuple[Column, ...]
+    rows: tuple[ResultRow, ...]
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Curve:
+    """Points (x, y) joined by lines; `low` and `high`, if given, bound a band. `baseline` curves are drawn
+    lighter."""
+
+    label: str
+    x: tuple[float, ...]
+    y: tuple[float, ...]
+    low: tuple[float, ...] | None = None
+    high: tuple[float, ...] | None = None
+    baseline: bool = False
+
+
+@dataclass(frozen=True)
+class Chart:
+    """Curves over common axes. Values that are not finite, or not above 0 on a logarithmic axis, are left
+    out."""
+
+    title: str
+    x_label: str
+    y_label: str
+    curves: tuple[Curve, ...]
+    log_x: bool = False
+    log_y: bool = False
+    y_range: tuple[float, float] | None = None
+
+
+@dataclass(frozen=True)
+class ReportContent:
+    """One report. `summary` is a few sentences on what the numbers mean; `facts` are groups of name and value
+    (configuration, data and its fingerprint, machine, time). Whatever is empty is left out."""
+
+    title: str
+    summary: str = ""
+    results: Results | None = None
+    accuracy: tuple[Chart, ...] = ()
+    training: tuple[Chart, ...] = ()
+    examples: Examples = field(default_factory=Examples)
+    facts: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
