@@ -1,12 +1,15 @@
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from PIL import Image
 
 from samepoint.correspondence import hard
 from samepoint.correspondence.hard import hard_match, hard_match_reference, refine_subpixel
-from samepoint.correspondence.quads import make_quads
+from samepoint.correspondence.quads import _slack, make_quads
 from samepoint.correspondence.sampling import sample_descriptors
 from samepoint.correspondence.scores import score_maps, scores_at
+from samepoint.correspondence.upsampling import gram_maps
 from samepoint.errors import ModelError
 from samepoint.types import CellMap, DescriptorMap
 
@@ -200,3 +203,40 @@ def test_queries_of_another_network_are_refused(generator):
     map = _map(generator)
     with pytest.raises(ModelError, match="dimensions"):
         hard_match(torch.zeros(2, 3, 4), map)
+
+
+@pytest.mark.parametrize("dim", [1, 3, 16])
+def test_slack_is_the_largest_drop_of_the_squared_norm(generator, dim):
+    """drop = sum w ||D||^2 - ||sum w D||^2 over all bilinear weights; reached where it can be."""
+    values = torch.randn(40, dim, 2, 2, generator=generator, dtype=torch.float64)
+    slack = _slack(gram_maps(values))[:, 0, 0]
+    t = torch.linspace(0, 1, 21, dtype=torch.float64)
+    across = torch.stack((1 - t, t))
+    weights = torch.einsum("rg,cf->rcgf", across, across)
+    mean_norm = torch.einsum("brc,rcgf->bgf", values.square().sum(1), weights)
+    drop = mean_norm - torch.einsum("bdrc,rcgf->bdgf", values, weights).square().sum(1)
+    assert (drop.amax((1, 2)) <= slack + 1e-12).all()
+    orthogonal = torch.eye(4, dtype=torch.float64).view(1, 4, 2, 2)
+    torch.testing.assert_close(_slack(gram_maps(orthogonal)).item(), 1 - 1 / 4)
+    plane = torch.tensor([[0.0, 1.0], [2.0, 3.0]], dtype=torch.float64).view(1, 1, 2, 2)
+    torch.testing.assert_close(_slack(gram_maps(plane)).item(), 5 / 4)
+
+
+def _patches(path):
+    """9 x 9 grey patches every 4 pixels as descriptors of a real photograph: flat, smooth and busy."""
+    with Image.open(path) as photo:
+        grey = torch.from_numpy(np.asarray(photo.convert("L").resize((200, 160)), dtype=np.float64)) / 255
+    values = F.unfold(grey[None, None], 9, padding=4, stride=4).unflatten(2, (40, 50))
+    values = F.normalize(values - values.mean(1, keepdim=True), dim=1)
+    return DescriptorMap(values, CellMap((4.0, 4.0), (0.0, 0.0)), (160, 200))
+
+
+def test_real_photographs(realdata, generator):
+    folder = realdata / "homography_graffiti"
+    first, second = _patches(folder / "img1.png"), _patches(folder / "img2.png")
+    cells = torch.rand(1, 40, 2, generator=generator, dtype=torch.float64)
+    uv = ((cells * torch.tensor([49, 39])).round() * 4).double()
+    queries = sample_descriptors(first, uv)
+    torch.testing.assert_close(_check(queries, first).uv, uv)
+    _check(queries, second)
+    _check(queries, second, (320, 400))
