@@ -197,3 +197,15 @@ def test_bad_input_is_refused(generator):
         soft_match(queries[..., :4], map, 0.1)
     with pytest.raises(ValueError, match="payload"):
         soft_match(queries, map, 0.1, payload=torch.zeros(2, 1, 3, 3))
+
+
+@METRICS
+def test_keeps_no_tensor_of_queries_times_cells(generator, metric):
+    """The fused kernel is taken: what autograd saves is far less than one tensor of queries x cells."""
+    queries, map = _random(generator, metric, n=900, size=(30, 40), dtype=torch.float32)
+    queries.requires_grad_()
+    sizes = []
+    with torch.autograd.graph.saved_tensors_hooks(lambda t: sizes.append(t.numel()) or t, lambda t: t):
+        soft_match(queries, map, 0.1, payload="descriptor")
+    assert sizes
+    assert max(sizes) < 2 * 900 * 1200 / 10
