@@ -45,7 +45,7 @@ def overview(
     """A view of everything in `balls`, now and then cutting some of it off."""
     middle, reach = _bounds(balls)
     target = middle + generator.uniform(-0.25, 0.25, 3) * reach * (1, 1, 0.3)
-    distance = reach / np.tan(fovy / 2) * generator.uniform(0.65, 1.15)
+    distance = reach / np.tan(fovy / 2) * generator.uniform(0.55, 1.05)
     return _clear(generator, balls, target, distance, azimuth, max_roll)
 
 

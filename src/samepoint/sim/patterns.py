@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import UInt8
 
 Picture = UInt8[np.ndarray, "h w 3"]
+Number = float | int
 Colour = tuple[int, int, int]
 FONTS = (
     cv2.FONT_HERSHEY_SIMPLEX, cv2.FONT_HERSHEY_DUPLEX, cv2.FONT_HERSHEY_TRIPLEX, cv2.FONT_HERSHEY_COMPLEX,
@@ -17,7 +18,7 @@ FONTS = (
 SYLLABLES = ("ka", "lo", "mi", "ten", "ru", "sol", "va", "ne", "pri", "do", "zen", "bo", "ta", "li", "fre", "ox")
 
 
-def from_hsv(hue: float, saturation: float, value: float) -> Colour:
+def from_hsv(hue: Number, saturation: Number, value: Number) -> Colour:
     r, g, b = colorsys.hsv_to_rgb(hue % 1.0, float(np.clip(saturation, 0, 1)), float(np.clip(value, 0, 1)))
     return int(r * 255), int(g * 255), int(b * 255)
 
@@ -48,7 +49,7 @@ def plain(size: tuple[int, int], colour: Colour) -> Picture:
     return np.full((*size, 3), colour, np.uint8)
 
 
-def gradient(size: tuple[int, int], first: Colour, second: Colour, angle: float) -> Picture:
+def gradient(size: tuple[int, int], first: Colour, second: Colour, angle: Number) -> Picture:
     """A smooth change between colours along `angle` (radians, 0 is to the right, where it comes round again)."""
     v, u = np.mgrid[0 : size[0], 0 : size[1]].astype(np.float32)
     t = 0.5 * np.cos(angle) * np.cos(2 * np.pi * u / size[1] + 5 * angle) + np.sin(angle) * v / size[0]
@@ -56,7 +57,7 @@ def gradient(size: tuple[int, int], first: Colour, second: Colour, angle: float)
     return (np.asarray(first) * (1 - t) + np.asarray(second) * t).astype(np.uint8)
 
 
-def noise(generator: np.random.Generator, size: tuple[int, int], cells: float) -> np.ndarray:
+def noise(generator: np.random.Generator, size: tuple[int, int], cells: Number) -> np.ndarray:
     """Smooth noise in [0, 1], about `cells` bumps along the longer side; left and right edge meet."""
     rows, columns = (max(2, round(cells * s / max(size))) for s in size)
     small = generator.uniform(size=(rows, columns)).astype(np.float32)
@@ -65,7 +66,7 @@ def noise(generator: np.random.Generator, size: tuple[int, int], cells: float) -
     return np.clip(out, 0, 1)
 
 
-def blotches(generator: np.random.Generator, picture: Picture, colour: Colour, cells: float, share: float) -> None:
+def blotches(generator: np.random.Generator, picture: Picture, colour: Colour, cells: Number, share: Number) -> None:
     """Smooth-edged patches of `colour`, like camouflage or a cow; `share` of the area."""
     field = noise(generator, picture.shape[:2], cells)
     edge = np.quantile(field, 1 - share)
@@ -73,15 +74,17 @@ def blotches(generator: np.random.Generator, picture: Picture, colour: Colour, c
     picture[:] = (picture * (1 - alpha) + np.asarray(colour) * alpha).astype(np.uint8)
 
 
-def stripes(picture: Picture, colour: Colour, period: float, share: float, angle: float) -> None:
+def stripes(picture: Picture, colour: Colour, period: Number, share: Number, angle: Number) -> None:
     """Parallel stripes; `period` in pixels, `share` the coloured part of it."""
     h, w = picture.shape[:2]
     v, u = np.mgrid[0:h, 0:w]
     phase = ((u * np.cos(angle) + v * np.sin(angle)) / period) % 1.0
-    picture[phase < share] = colour
+    inside = np.minimum(phase, share - phase) * period + 0.5
+    alpha = np.clip(np.where(phase > share, 0.5 - (1 - phase) * period, inside), 0, 1)[..., None]
+    picture[:] = (picture * (1 - alpha) + np.asarray(colour) * alpha).astype(np.uint8)
 
 
-def check(picture: Picture, colour: Colour, period: float) -> None:
+def check(picture: Picture, colour: Colour, period: Number) -> None:
     """A woven check: two sets of half-covering stripes."""
     over = picture.copy()
     for angle in (0.0, np.pi / 2):
@@ -89,7 +92,7 @@ def check(picture: Picture, colour: Colour, period: float) -> None:
         picture[:] = cv2.addWeighted(picture, 0.5, over, 0.5, 0)
 
 
-def dots(picture: Picture, colour: Colour, period: float) -> None:
+def dots(picture: Picture, colour: Colour, period: Number) -> None:
     """A regular print of dots."""
     h, w = picture.shape[:2]
     for row, y in enumerate(np.arange(period / 2, h, period * 0.87)):
@@ -97,13 +100,13 @@ def dots(picture: Picture, colour: Colour, period: float) -> None:
             cv2.circle(picture, (int(x), int(y)), max(1, int(period * 0.22)), colour, -1, cv2.LINE_AA)
 
 
-def speckle(generator: np.random.Generator, picture: Picture, strength: float) -> None:
+def speckle(generator: np.random.Generator, picture: Picture, strength: Number) -> None:
     """Fine grain, as of plastic or fabric."""
     grain = generator.standard_normal(picture.shape[:2], np.float32)[..., None] * np.float32(strength)
     picture[:] = np.clip(picture + grain, 0, 255).astype(np.uint8)
 
 
-def weave(picture: Picture, period: int, strength: float) -> None:
+def weave(picture: Picture, period: int, strength: Number) -> None:
     """The threads of a fabric."""
     h, w = picture.shape[:2]
     v, u = np.mgrid[0:h, 0:w]
@@ -111,7 +114,7 @@ def weave(picture: Picture, period: int, strength: float) -> None:
     picture[:] = np.clip(picture + strength * thread[..., None], 0, 255).astype(np.uint8)
 
 
-def wear(generator: np.random.Generator, picture: Picture, strength: float) -> None:
+def wear(generator: np.random.Generator, picture: Picture, strength: Number) -> None:
     """Uneven brightness in large patches, and a few faint scuffs."""
     field = 1 + strength * (noise(generator, picture.shape[:2], 6) - 0.5)
     picture[:] = np.clip(picture * field[..., None], 0, 255).astype(np.uint8)
@@ -136,7 +139,7 @@ def word(generator: np.random.Generator, syllables: int | None = None) -> str:
 
 
 def write(
-    picture: Picture, text: str, centre: tuple[float, float], width: float, colour: Colour, font: int
+    picture: Picture, text: str, centre: tuple[Number, Number], width: Number, colour: Colour, font: int
 ) -> None:
     """Text in one line, `width` pixels long, its middle at (x, y); nothing where it would be too small."""
     (w1, h1), _ = cv2.getTextSize(text, font, 1.0, 2)
@@ -175,7 +178,7 @@ def barcode(
 
 
 def emblem(
-    generator: np.random.Generator, picture: Picture, centre: tuple[float, float], radius: float, colour: Colour
+    generator: np.random.Generator, picture: Picture, centre: tuple[Number, Number], radius: Number, colour: Colour
 ) -> None:
     """A large simple sign: disc, ring, polygon, star, wave or crescent."""
     kind = int(generator.integers(6))

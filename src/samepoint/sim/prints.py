@@ -11,7 +11,7 @@ import numpy as np
 from samepoint.errors import DataError
 from samepoint.sim import patterns as pat
 from samepoint.sim.families import Family
-from samepoint.sim.patterns import FONTS, Colour, Picture
+from samepoint.sim.patterns import FONTS, Colour, Number, Picture
 
 SHEET = 512
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp")
@@ -37,7 +37,7 @@ class Sheet:
         left, top, right, bottom = (round(x * SHEET) for x in self.panels[name])
         self.picture[top:bottom, left:right] = picture
 
-    def fill(self, colour: Colour, *names: str, grain: float = 3.0) -> None:
+    def fill(self, colour: Colour, *names: str, grain: Number = 3.0) -> None:
         """Plain parts with a little grain and a faint shade."""
         for name in names:
             picture = pat.plain(self.size(name), colour)
@@ -67,7 +67,7 @@ class Sheet:
             pat.blotches(g, picture, other, float(g.uniform(2, 4)), float(g.uniform(0.3, 0.5)))
         return picture
 
-    def finish(self, name: str, picture: Picture, grain: float = 3.0) -> None:
+    def finish(self, name: str, picture: Picture, grain: Number = 3.0) -> None:
         pat.wear(self.generator, picture, float(self.generator.uniform(0.05, 0.2)))
         pat.speckle(self.generator, picture, grain)
         self.put(name, picture)
@@ -108,7 +108,7 @@ def _between(generator: np.random.Generator, a: Colour, b: Colour) -> Colour:
     return r, g, bl
 
 
-def _shade(colour: Colour, factor: float) -> Colour:
+def _shade(colour: Colour, factor: Number) -> Colour:
     r, g, b = (int(min(255, c * factor)) for c in colour)
     return r, g, b
 

@@ -102,7 +102,7 @@ class Studio:
 
 def spread(number: int) -> float:
     """Radius in metres over which so many things are put down."""
-    return 0.05 + 0.055 * np.sqrt(number)
+    return float(0.03 + 0.05 * np.sqrt(number))
 
 
 def scan(studio: Studio) -> Iterator[WrittenMoment]:

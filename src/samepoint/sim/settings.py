@@ -59,11 +59,12 @@ class RenderSettings:
         """DataError on the first setting that makes no sense."""
         for name in self.families:
             find_family(name)
-        for mode in self.modes:
+        chosen: tuple[object, ...] = (self.mode,) if isinstance(self.mode, str) else tuple(self.mode)
+        for mode in chosen:
             if mode not in get_args(RenderMode):
                 raise DataError(one_of("mode", mode, get_args(RenderMode)))
         wrong = [
-            ("families", not self.families), ("mode", not self.modes),
+            ("families", not self.families), ("mode", not chosen),
             ("scenes", sum(self.scenes_of_splits()) < 1 or min(self.scenes_of_splits()) < 0),
             ("views", self.views < 1), ("cameras", self.cameras < 1), ("workers", self.workers < 1),
             ("size", min(self.size) < 16 or max(self.size) > 2048),

@@ -11,6 +11,7 @@ import numpy as np
 from jaxtyping import Float
 
 from samepoint.sim import patterns as pat
+from samepoint.sim.families.surface import Numbers
 from samepoint.sim.patterns import Picture
 from samepoint.sim.pool import Instance
 from samepoint.sim.renderer import FAR, NEAR
@@ -118,23 +119,30 @@ def _material(mujoco: ModuleType, spec: Any, name: str, picture: Picture, shine:
 
 def _ground(generator: np.random.Generator, size: tuple[int, int] = (256, 256)) -> Picture:
     """A table top, floor or wall."""
-    base = pat.random_colour(generator)
+    base = _muted(generator)
     kind = generator.uniform()
     if kind < 0.3:
         tone = pat.from_hsv(generator.uniform(0.04, 0.1), generator.uniform(0.3, 0.7), generator.uniform(0.4, 0.9))
         picture = pat.wood(generator, size, tone)
     else:
-        picture = pat.gradient(size, base, pat.random_colour(generator) if kind < 0.4 else base, 0.7)
+        picture = pat.gradient(size, base, _muted(generator) if kind < 0.4 else base, 0.7)
         if kind > 0.9:
-            pat.check(picture, pat.random_colour(generator), float(generator.uniform(30, 90)))
+            pat.check(picture, _muted(generator), float(generator.uniform(30, 90)))
         elif kind > 0.8:
-            pat.stripes(picture, pat.random_colour(generator), float(generator.uniform(20, 90)), 0.4,
+            pat.stripes(picture, _muted(generator), float(generator.uniform(20, 90)), 0.4,
                         float(generator.uniform(0, np.pi)))  # fmt: skip
         elif kind > 0.65:
-            pat.blotches(generator, picture, pat.random_colour(generator), float(generator.uniform(4, 20)), 0.4)
+            pat.blotches(generator, picture, _muted(generator), float(generator.uniform(4, 20)), 0.4)
     pat.wear(generator, picture, 0.25)
     pat.speckle(generator, picture, float(generator.uniform(1, 7)))
     return picture
+
+
+def _muted(generator: np.random.Generator) -> pat.Colour:
+    """A colour of furniture: mostly weak, sometimes as strong as a product's."""
+    if generator.uniform() < 0.25:
+        return pat.random_colour(generator)
+    return pat.from_hsv(generator.uniform(), generator.uniform(0.0, 0.4), generator.uniform(0.25, 0.95))
 
 
 def _room(mujoco: ModuleType, spec: Any, generator: np.random.Generator) -> None:
@@ -249,9 +257,9 @@ def _gripper(mujoco: ModuleType, spec: Any, generator: np.random.Generator) -> N
 
 
 def _bar(
-    mujoco: ModuleType, body: Any, start: Sequence[float], end: Sequence[float], radius: float, rgba: Sequence[float]
+    mujoco: ModuleType, body: Any, start: Numbers, end: Numbers, radius: float, rgba: Sequence[float]
 ) -> None:
-    line = np.array([*start, *end], dtype=float)
+    line = np.concatenate([start, end]).astype(float)
     body.add_geom(type=mujoco.mjtGeom.mjGEOM_CAPSULE, fromto=line, size=[radius, 0, 0], rgba=list(rgba),
                   contype=0, conaffinity=0)  # fmt: skip
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from samepoint.sim.families.family import Family, Shape
-from samepoint.sim.families.surface import Grid, Part, plate
+from samepoint.sim.families.surface import Grid, Numbers, Part, plate
 
 CELLS = 8
 
@@ -14,7 +14,7 @@ def parts(shape: Shape) -> list[Part]:
     w, d, h, bulge = shape["width"] / 2, shape["depth"] / 2, shape["height"], shape["bulge"]
     x, y, z = np.eye(3)
 
-    def side(corner: tuple[float, float, float], right: np.ndarray, down: np.ndarray) -> Grid:
+    def side(corner: Numbers, right: np.ndarray, down: np.ndarray) -> Grid:
         grid = plate(corner, right, down, CELLS, CELLS)
         t = 1 - np.linspace(-1, 1, CELLS + 1) ** 2
         out = np.cross(down, right) / np.linalg.norm(np.cross(down, right))

@@ -47,7 +47,7 @@ PLUG = Family(
     parts,
     {
         "prong_left": ("prong_left", 1.0, 0.5), "prong_right": ("prong_right", 1.0, 0.5),
-        "mark": ("mark", 0.0, 0.0), "below": ("body", 0.6, 0.5), "cable_start": ("relief", 1.0, 0.5),
+        "mark": ("mark", 0.0, 0.0), "below": ("body", 0.6, 0.0), "cable_start": ("relief", 1.0, 0.5),
         "cable_end": ("cable", 1.0, 0.5),
     },
     upright=0.6,

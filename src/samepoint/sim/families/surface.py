@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -16,6 +17,9 @@ Rectangle = tuple[float, float, float, float]
 """(left, top, right, bottom) of a panel in the texture, fractions, top left is (0, 0)."""
 
 Grid = Float[np.ndarray, "r s 3"]
+
+Numbers = np.ndarray | Sequence[Any] | float | int
+"""What numpy makes an array of: a number, (nested) tuples or lists of numbers, an array."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +41,7 @@ class Surface:
     faces: Int[np.ndarray, "f 3"]
 
 
-def smooth(points: Sequence[Sequence[float]], count: int) -> Float[np.ndarray, "n d"]:
+def smooth(points: Numbers, count: int) -> Float[np.ndarray, "n d"]:
     """`count` points, evenly spaced along a Catmull-Rom curve through `points`."""
     p = np.asarray(points, dtype=float)
     ends = np.concatenate([2 * p[:1] - p[1:2], p, 2 * p[-1:] - p[-2:-1]])
@@ -49,7 +53,7 @@ def smooth(points: Sequence[Sequence[float]], count: int) -> Float[np.ndarray, "
     return spaced(np.concatenate([*dense, p[-1:]]), count)
 
 
-def spaced(points: Sequence[Sequence[float]] | np.ndarray, count: int) -> Float[np.ndarray, "n d"]:
+def spaced(points: Numbers, count: int) -> Float[np.ndarray, "n d"]:
     """`count` points evenly spaced by length along straight segments."""
     p = np.asarray(points, dtype=float)
     along = np.concatenate([[0.0], np.cumsum(np.linalg.norm(np.diff(p, axis=0), axis=1))])
@@ -57,7 +61,7 @@ def spaced(points: Sequence[Sequence[float]] | np.ndarray, count: int) -> Float[
     return np.stack([np.interp(at, along, column) for column in p.T], axis=1)
 
 
-def around(count: int, exponent: float | np.ndarray = 2.0) -> Float[np.ndarray, "*r s 2"]:
+def around(count: int, exponent: Numbers = 2.0) -> Float[np.ndarray, "*r s 2"]:
     """A closed superellipse of radius 1, anticlockwise from above, the front (-y) at the middle column."""
     theta = -np.pi / 2 + 2 * np.pi * (np.linspace(0, 1, count + 1) - 0.5)
     power = 2.0 / np.asarray(exponent, dtype=float)[..., None]
@@ -68,9 +72,9 @@ def around(count: int, exponent: float | np.ndarray = 2.0) -> Float[np.ndarray, 
 
 
 def revolve(
-    profile: Sequence[Sequence[float]] | np.ndarray,
+    profile: Numbers,
     segments: int,
-    exponent: float | np.ndarray = 2.0,
+    exponent: Numbers = 2.0,
     stretch: tuple[float, float] = (1.0, 1.0),
 ) -> Grid:
     """A profile of (radius, z), outside going down, around the z axis; `exponent` above 2 squares the ring."""
@@ -81,11 +85,11 @@ def revolve(
 
 
 def tube(
-    path: Sequence[Sequence[float]] | np.ndarray,
-    radii: float | Sequence[float] | np.ndarray,
+    path: Numbers,
+    radii: Numbers,
     segments: int,
-    side: Sequence[float] = (0.0, 1.0, 0.0),
-    exponent: float | np.ndarray = 2.0,
+    side: Numbers = (0.0, 1.0, 0.0),
+    exponent: Numbers = 2.0,
 ) -> Grid:
     """A ring swept along `path`. `radii`: one number, one a row, or (along `side`, across) a row.
 
@@ -106,11 +110,11 @@ def tube(
 
 
 def closed_tube(
-    path: Sequence[Sequence[float]] | np.ndarray,
-    radii: float | Sequence[float] | np.ndarray,
+    path: Numbers,
+    radii: Numbers,
     segments: int,
-    side: Sequence[float] = (0.0, 1.0, 0.0),
-    exponent: float = 2.0,
+    side: Numbers = (0.0, 1.0, 0.0),
+    exponent: Numbers = 2.0,
 ) -> Grid:
     """A tube with a flat lid at both ends."""
     grid = tube(path, radii, segments, side, exponent)
@@ -121,11 +125,11 @@ def closed_tube(
 
 
 def ellipsoid(
-    centre: Sequence[float],
-    radii: Sequence[float],
+    centre: Numbers,
+    radii: Numbers,
     rows: int = 12,
     segments: int = 16,
-    exponent: float = 2.0,
+    exponent: Numbers = 2.0,
 ) -> Grid:
     """Poles up and down (z), the front (-y) at the middle column."""
     phi = np.linspace(0, np.pi, rows + 1)
@@ -133,13 +137,13 @@ def ellipsoid(
     return grid * np.asarray(radii, dtype=float) + np.asarray(centre, dtype=float)
 
 
-def plate(top_left: Sequence[float], right: Sequence[float], down: Sequence[float], rows: int, columns: int) -> Grid:
+def plate(top_left: Numbers, right: Numbers, down: Numbers, rows: int, columns: int) -> Grid:
     """A flat rectangle from its top left corner, seen from outside."""
     v, u = np.meshgrid(np.linspace(0, 1, rows + 1), np.linspace(0, 1, columns + 1), indexing="ij")
     return np.asarray(top_left) + u[..., None] * np.asarray(right) + v[..., None] * np.asarray(down)
 
 
-def rotate(grid: Grid, axis: int, angle: float, about: Sequence[float] = (0.0, 0.0, 0.0)) -> Grid:
+def rotate(grid: Grid, axis: int, angle: float, about: Numbers = (0.0, 0.0, 0.0)) -> Grid:
     """Turns a grid by `angle` radians around the x, y or z axis through `about`."""
     c, s = np.cos(angle), np.sin(angle)
     i, j = (axis + 1) % 3, (axis + 2) % 3
@@ -206,7 +210,7 @@ def _along(grid: Grid, axis: int) -> Float[np.ndarray, " n"]:
     return total / max(total[-1], 1e-12)
 
 
-def _unit(vectors: np.ndarray, fallback: Sequence[float] | None = None) -> np.ndarray:
+def _unit(vectors: np.ndarray, fallback: Numbers | None = None) -> np.ndarray:
     length = np.linalg.norm(vectors, axis=-1, keepdims=True)
     out = vectors / np.maximum(length, 1e-12)
     return out if fallback is None else np.where(length > 1e-14, out, np.asarray(fallback))
