@@ -51,7 +51,7 @@ def make_backbone(name: str, *, output_stride: int | None = None) -> Backbone:
     """A backbone with random weights. `name` is timm's.
 
     With `output_stride` the network is dilated to that stride and gives its last level only (Dense Object
-    Nets); without, it gives every level it has. A vision transformer gives its patch grid whatever is asked for.
+    Nets); without, it gives every level it has. A vision transformer always gives its patch grid.
     Raises ModelError for a name that timm does not know or a network that gives no such features.
     """
     if not timm.is_model(name):
@@ -68,7 +68,11 @@ def _is_transformer(name: str) -> bool:
 
 
 def _transformer(name: str) -> Backbone:
-    net: Any = timm.create_model(name, num_classes=0, dynamic_img_size=True)
+    try:
+        net: Any = timm.create_model(name, num_classes=0, dynamic_img_size=True)
+    except TypeError as error:
+        line = f"backbone {name!r} takes images of one size only"
+        raise ModelError(line, mend="choose another backbone") from error
     patch = int(net.patch_embed.patch_size[0])
     backbone = TransformerBackbone(name, net, [int(net.num_features)], [patch])
     backbone.patch = backbone.multiple = patch
@@ -90,10 +94,19 @@ def _convolutional(name: str, output_stride: int | None) -> Backbone:
         raise ModelError(line, mend="choose another backbone, head or stride") from error
     info: Any = net.feature_info
     backbone = Backbone(name, net, list(info.channels()), list(info.reduction()))
-    twin = structure(net)
-    exact = not any(isinstance(module, Conv2dSame) for module in net.modules()) and _rounds_up(twin, backbone)
-    backbone.multiple = 1 if exact else max(backbone.strides)
-    backbone.cells = level_cells(twin, backbone.strides, max(backbone.strides))
+    if output_stride not in (None, backbone.strides[-1]):
+        line = (
+            f"backbone {name!r} cannot be dilated to stride {output_stride}, only to {backbone.strides[-1]}"
+        )
+        raise ModelError(line, mend="choose another backbone, head or stride")
+    same = any(isinstance(module, Conv2dSame) for module in net.modules())
+    try:
+        twin = structure(net)
+        backbone.multiple = 1 if not same and _rounds_up(twin, backbone) else max(backbone.strides)
+        backbone.cells = level_cells(twin, backbone.strides, max(backbone.strides))
+    except (RuntimeError, AttributeError, AssertionError, ModelError) as error:
+        line = f"backbone {name!r} is no plain convolutional network: its cells cannot be located"
+        raise ModelError(line, mend="choose another backbone") from error
     return backbone
 
 

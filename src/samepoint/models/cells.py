@@ -1,11 +1,11 @@
 """Where the cells of a feature map lie in the image, measured on the network itself.
 
 Padding, strides, pooling and resizing each shift a map by up to half a cell, so nothing is assumed. A
-*structure twin* of the network has every convolution replaced by the mean over its window and channels, pooling
-by averaging, and all that moves nothing (normalisation, activations, gates) by the identity; it pads by repeating
-the border. The twin is linear and its weights are positive, so the ratio of its answers to the image x = u and to
-the image x = 1 is the centroid, in pixels, of what each cell sees. A straight line through the centroids of the
-inner cells is the map.
+*structure twin* of the network has every convolution replaced by the mean over its window and channels,
+pooling by averaging, and all that moves nothing (normalisation, activations, gates) by the identity; it pads
+by repeating the border. The twin is linear and its weights are positive, so the ratio of its answers to the
+image x = u and to the image x = 1 is the centroid, in pixels, of what each cell sees. A straight line through
+the centroids of the inner cells is the map.
 """
 
 from __future__ import annotations
@@ -105,6 +105,6 @@ def level_cells(twin: nn.Module, strides: list[int], multiple: int) -> list[Cell
     across, down = (_strip(twin, length, width, axis) for axis in (0, 1))
     maps = []
     for u, v, stride in zip(across, down, strides, strict=True):
-        (su, ou), (sv, ov) = _line(u, stride), _line(v, stride)
+        (su, ou), (sv, ov) = _line(u, float(stride)), _line(v, float(stride))
         maps.append(CellMap((su, sv), (ou, ov)))
     return maps

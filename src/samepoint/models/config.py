@@ -40,12 +40,8 @@ class NetworkConfig:
         for name in ("dim", "width"):
             if getattr(self, name) < 1:
                 raise ModelError(f"{name} is {getattr(self, name)}", mend="give a number of channels above 0")
-        if (
-            self.stride is not None
-            and (self.stride < 1 or self.stride & (self.stride - 1))
-            and self.stride % 7
-        ):
-            raise ModelError(f"stride is {self.stride}", mend="give a power of two, such as 4 or 8")
+        if self.stride is not None and self.stride < 1:
+            raise ModelError(f"stride is {self.stride}", mend="give the pixels a cell, such as 4 or 8")
 
     @property
     def metric(self) -> Metric:

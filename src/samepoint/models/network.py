@@ -49,9 +49,8 @@ class DescriptorNetwork(nn.Module):
                 torch.manual_seed(int(seed))
             self.backbone = _backbone(config)
             self.head = _head(config, self.backbone)
-        self.stride = config.stride or self.backbone.strides[-1]
-        if isinstance(self.head, PyramidHead):
-            self.stride = config.stride or PYRAMID_STRIDE
+        natural = PYRAMID_STRIDE if config.head == "pyramid" else self.backbone.strides[-1]
+        self.stride = config.stride or natural
         self._cells = self._measure()
         self.register_buffer("mean", torch.tensor(self.backbone.mean).view(1, 3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(self.backbone.std).view(1, 3, 1, 1), persistent=False)
@@ -61,7 +60,7 @@ class DescriptorNetwork(nn.Module):
         self.train()
 
     def forward(self, image: Float[Tensor, "b 3 h w"]) -> DescriptorMap:
-        """RGB images in [0, 1] of any size to descriptors: float32, also under autocast (float64 if so made)."""
+        """RGB images in [0, 1] of any size to descriptors, float32 (float64 in a float64 network)."""
         size = (image.shape[-2], image.shape[-1])
         out = self.features(image)
         with torch.autocast(out.device.type, enabled=False):
@@ -75,7 +74,8 @@ class DescriptorNetwork(nn.Module):
             line = f"image has shape {tuple(image.shape)} and type {image.dtype}"
             raise ModelError(line, mend="give a float tensor b 3 h w in [0, 1]")
         height, width = image.shape[-2:]
-        out = self.head(self.backbone(self._fit((image - self.mean) / self.std)))
+        image = (image.to(self.mean.dtype) - self.mean) / self.std
+        out = self.head(self.backbone(self._fit(image)))
         if self.backbone.patch is not None:
             return out
         return out[..., : -(-height // self.stride), : -(-width // self.stride)]

@@ -30,9 +30,9 @@ def initialise(network: DescriptorNetwork, init: str | Path) -> None:
         mend = "give 'random', 'pretrained', a weights file or a run folder"
         raise ModelError("no weights there", where=init, mend=mend)
     if path.is_dir():
-        _copy(network, read_weights(path / "model.safetensors"), path)
+        _copy(network, read_weights(path / "model.safetensors"), path, share=0.5)
     else:
-        _copy(network.backbone.net, _bare(read_weights(path)), path)
+        _copy(network.backbone.net, _bare(read_weights(path)), path, share=1.0)
 
 
 def read_weights(path: Path) -> dict[str, Tensor]:
@@ -66,16 +66,20 @@ def _bare(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return dict(weights)
 
 
-def _copy(target: nn.Module, weights: Mapping[str, Tensor], where: object) -> None:
-    """Copy every tensor that fits by name and shape; ModelError if less than half the target is covered."""
-    own = target.state_dict()
-    fitting = {
-        name: value for name, value in weights.items() if name in own and own[name].shape == value.shape
-    }
-    if sum(own[name].numel() for name in fitting) * 2 < sum(value.numel() for value in own.values()):
-        line = f"{len(fitting)} of the network's {len(own)} tensors found there"
+def _copy(target: nn.Module, weights: Mapping[str, Tensor], where: object, *, share: float) -> None:
+    """Copy every tensor that fits by name and shape; ModelError if that is less than `share` of the target.
+
+    timm flattens some names (`stages.0` to `stages_0`): dots and underscores are equal here.
+    """
+    own = {name: value for name, value in target.state_dict().items() if not name.endswith("batches_tracked")}
+    given = {name.replace("_", "."): value for name, value in weights.items()}
+    pairs = {name: given.get(name.replace("_", ".")) for name in own}
+    fitting = {name: v for name, v in pairs.items() if v is not None and v.shape == own[name].shape}
+    covered = sum(value.numel() for value in fitting.values())
+    if covered < share * sum(value.numel() for value in own.values()):
+        line = f"holds {len(fitting)} of the {len(own)} tensors that the network needs"
         raise ModelError(line, where=where, mend="give weights of the same backbone")
-    target.load_state_dict({**own, **fitting})
+    target.load_state_dict(fitting, strict=False)
 
 
 def _load_pretrained(network: DescriptorNetwork) -> None:
@@ -86,4 +90,4 @@ def _load_pretrained(network: DescriptorNetwork) -> None:
     except Exception as error:  # the hub's client raises many kinds
         mend = "download them elsewhere and give the file as init"
         raise ModelError(f"pretrained weights of {name!r} cannot be fetched", mend=mend) from error
-    _copy(network.backbone.net, net.state_dict(), name)
+    _copy(network.backbone.net, net.state_dict(), name, share=1.0)

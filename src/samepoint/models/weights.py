@@ -48,7 +48,7 @@ def load_network(
         raise RunError(line, where=folder, mend="train it to the end or go on with --resume")
     try:
         network = DescriptorNetwork(NetworkConfig.from_json(config["network"]))
-    except (ModelError, TypeError) as error:
+    except (ModelError, TypeError, ValueError) as error:
         raise RunError(str(error), where=folder / CONFIG) from error
     try:
         network.load_state_dict(safetensors.torch.load_file(path))
