@@ -6,8 +6,8 @@ Every (case, side) runs in a process of its own, so that peak memory is its own.
 `--repeat` calls after one that is not counted: `ms` on the wall, `cpu_ms` processor time, which other work on
 the machine disturbs less. Memory is the growth of the process's peak over what it held before the first
 call. `ratio` is the twin's processor time over ours: below 1 the plain twin is faster. Soft cases are forward
-and backward. Hard cases have two twins: the argmax of full-size score maps (`maps`), and of a descriptor image,
-upsampled and normalised (`image`).
+and backward. Hard cases have two twins: the argmax of full-size score maps (`maps`), and of a descriptor
+image, upsampled and normalised (`image`).
 """
 
 from __future__ import annotations

@@ -2,31 +2,72 @@
 
 from __future__ import annotations
 
+import logging
 import sys
-from typing import Annotated
+import warnings
+from importlib import import_module
+from typing import Any
 
-import tyro
+from samepoint.errors import SamepointError, one_of
 
-from samepoint.cli import train
-from samepoint.errors import SamepointError
+COMMANDS: dict[str, tuple[str, str, str]] = {
+    "demo": ("samepoint.cli.demo", "DemoCommand", "render, train, evaluate and report: see it work"),
+    "data": ("samepoint.cli.data", "Data", "render | import | info | pairs"),
+    "train": ("samepoint.cli.train", "Train", "don | identical-view"),
+    "evaluate": ("samepoint.cli.evaluate", "Evaluate", "score a run beside its baselines"),
+    "compare": ("samepoint.cli.evaluate", "Compare", "score several runs on the same pairs"),
+    "find": ("samepoint.cli.find", "Find", "find named keypoints in images"),
+}
+"""Name to module, options and a word of help. A command's module is imported when it is called."""
 
-TrainCommand = (
-    Annotated[train.TrainDon, tyro.conf.subcommand("don")]
-    | Annotated[train.TrainIdenticalView, tyro.conf.subcommand("identical-view")]
-)
 
-
-def main(arguments: list[str] | None = None) -> None:
+def main() -> None:
     """Entry point of the `samepoint` command."""
-    sys.exit(run(sys.argv[1:] if arguments is None else arguments))
+    sys.exit(run(sys.argv[1:]))
 
 
 def run(arguments: list[str]) -> int:
     """Run one command; returns its exit status."""
+    if not arguments or arguments[0] in ("-h", "--help"):
+        print(help_text())
+        return 0
+    if arguments[0] == "--version":
+        import samepoint
+
+        print(samepoint.__version__)
+        return 0
     try:
-        options = tyro.cli(TrainCommand, prog="samepoint", args=arguments)
-        train.run(options)
+        if arguments[0] not in COMMANDS:
+            raise SamepointError(one_of("command", arguments[0], COMMANDS))
+        _quiet()
+        _options(arguments).run()
     except SamepointError as error:
         print(f"samepoint: {error}", file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        print("samepoint: stopped; a training goes on with --resume", file=sys.stderr)
+        return 130
+    except SystemExit as error:  # help, or options that do not parse
+        return error.code if isinstance(error.code, int) else 2
     return 0
+
+
+def help_text() -> str:
+    lines = [f"  {name:10} {text}" for name, (_, _, text) in COMMANDS.items()]
+    return "\n".join(
+        ["usage: samepoint COMMAND ...", "", *lines, "", "samepoint COMMAND --help says what it takes."]
+    )
+
+
+def _options(arguments: list[str]) -> Any:
+    import tyro
+
+    module, name, _ = COMMANDS[arguments[0]]
+    options = getattr(import_module(module), name)
+    return tyro.cli(options, prog=f"samepoint {arguments[0]}", args=arguments[1:])
+
+
+def _quiet() -> None:
+    """Libraries' advice to programmers is no help to who runs a command."""
+    warnings.filterwarnings("ignore", module=r"lightning|torch|kornia|timm")
+    logging.getLogger("lightning").setLevel(logging.ERROR)

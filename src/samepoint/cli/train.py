@@ -10,16 +10,17 @@ import tyro
 
 from samepoint.recipes.don import Don
 from samepoint.recipes.identical_view import IdenticalView
-from samepoint.recipes.session import Recipe, train
+from samepoint.workflows.training import Recipe, train
 from samepoint.training.settings import TrainingSettings
 
 
 @dataclass(frozen=True)
-class Training:
-    """What every `samepoint train METHOD` takes.
+class Common:
+    """What every method takes.
 
     `data`: a data set (BOP, frames, photos, video). `out`: the run folder. `init`: random, pretrained (the
     backbone's weights from its hub), or a weights file or run folder. `size`: long side of the training images.
+    `resume`: go on with a training that was stopped.
     """
 
     data: Path
@@ -29,33 +30,37 @@ class Training:
     resume: bool = False
     training: Annotated[TrainingSettings, tyro.conf.arg(name="")] = field(default_factory=TrainingSettings)
 
+    def train_with(self, recipe: Recipe) -> None:
+        settings = {"init": self.init, "size": self.size, "resume": self.resume}
+        metrics = train(recipe, self.data, self.out, self.training, **settings)
+        wait = 100 * (metrics["data_wait"] or 0.0)
+        print(
+            f"trained {metrics['steps']} steps in {metrics['seconds'] / 60:.1f} min, loss {metrics['loss']:.3f},"
+            f" waiting for data {wait:.1f} % of the time: {self.out}"
+        )
+
 
 @dataclass(frozen=True)
-class TrainDon(Training):
+class TrainDon(Common):
     """Dense Object Nets: pairs of views with true correspondences (needs depth and poses)."""
 
     method: Annotated[Don, tyro.conf.arg(name="")] = field(default_factory=Don)
 
+    def run(self) -> None:
+        self.train_with(self.method)
+
 
 @dataclass(frozen=True)
-class TrainIdenticalView(Training):
+class TrainIdenticalView(Common):
     """Identical view: two augmented copies of one image; plain photos will do."""
 
     method: Annotated[IdenticalView, tyro.conf.arg(name="")] = field(default_factory=IdenticalView)
 
+    def run(self) -> None:
+        self.train_with(self.method)
 
-def run(options: TrainDon | TrainIdenticalView) -> None:
-    recipe: Recipe = options.method
-    metrics = train(
-        recipe,
-        options.data,
-        options.out,
-        options.training,
-        init=options.init,
-        size=options.size,
-        resume=options.resume,
-    )
-    print(
-        f"trained {metrics['steps']} steps in {metrics['seconds'] / 60:.1f} min, loss {metrics['loss']:.3f},"
-        f" waiting for data {100 * metrics['data_wait']:.1f} % of the time: {options.out}"
-    )
+
+Train = (
+    Annotated[TrainDon, tyro.conf.subcommand("don")]
+    | Annotated[TrainIdenticalView, tyro.conf.subcommand("identical-view")]
+)

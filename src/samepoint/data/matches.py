@@ -27,6 +27,9 @@ from samepoint.data.store import Frame
 from samepoint.geometry.pixels import nearest_pixel
 from samepoint.types import Correspondences, Outcome
 
+SURFACE_TOLERANCE = 0.05
+"""Canonical units (the template is 1 long): parts that the other instance lacks have no counterpart."""
+
 Identity = Literal["instance", "family"]
 """What counts as the same object: the very same one, or any of its family."""
 
@@ -115,7 +118,7 @@ class MatchFinder:
             source, target = self._surface(in_a.object_id), self._surface(in_b.object_id)
             if source is None or target is None:
                 return _none()
-            surface_map = partial(map_points, source, target)
+            surface_map = partial(map_points, source, target, tolerance=SURFACE_TOLERANCE)
         assert a.depth is not None and a.intrinsics is not None and b.intrinsics is not None
         assert in_a.camera_from_object is not None and in_b.camera_from_object is not None
         return correspond_by_object(

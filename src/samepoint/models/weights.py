@@ -27,13 +27,19 @@ def save_network(
 
     Both files are replaced atomically, the weights first.
     """
-    folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    config = {**(extra or {}), "format": FORMAT, "version": VERSION, "network": network.config.to_json()}
-    text = json.dumps(config, indent=2) + "\n"
     state = {name: value.detach().cpu().contiguous() for name, value in network.state_dict().items()}
-    _replace(folder / MODEL, safetensors.torch.save(state))
-    _replace(folder / CONFIG, text.encode())
+    Path(folder).mkdir(parents=True, exist_ok=True)
+    _replace(Path(folder) / MODEL, safetensors.torch.save(state))
+    write_config(folder, network.config, extra)
+
+
+def write_config(
+    folder: str | Path, network: NetworkConfig, extra: Mapping[str, Any] | None = None
+) -> None:
+    """Write config.json alone: a run that has begun. Until the weights follow, `load_network` refuses it."""
+    config = {**(extra or {}), "format": FORMAT, "version": VERSION, "network": network.to_json()}
+    Path(folder).mkdir(parents=True, exist_ok=True)
+    _replace(Path(folder) / CONFIG, (json.dumps(config, indent=2) + "\n").encode())
 
 
 def load_network(

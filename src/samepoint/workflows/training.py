@@ -1,4 +1,4 @@
-"""From a data set and a recipe to a finished run folder: what `samepoint train METHOD` does."""
+"""`samepoint train METHOD`: from a data set and a recipe to a finished run folder."""
 
 from __future__ import annotations
 

@@ -1,0 +1,97 @@
+"""`samepoint evaluate` and `samepoint compare`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import tyro
+
+from samepoint.data.files import write_json
+from samepoint.errors import RunError
+from samepoint.evaluation.evaluate import EvaluationSettings
+from samepoint.evaluation.tables import evaluation_table
+from samepoint.workflows.evaluation import (
+    PairsWanted,
+    compare_runs,
+    evaluate_run,
+    pairs_of,
+    score_predictions,
+)
+from samepoint.workflows.reporting import write_run_report
+
+
+@dataclass(frozen=True)
+class Evaluate:
+    """Score a run beside chance, SIFT and the untrained network.
+
+    `run`: a run folder (may be left out with --predictions). `pairs`: a pairs file, or `data`: a data set to
+    make `number` pairs of. `predictions`: score these answers (of any program) instead of the run's network.
+    `export`: folder for the answers of every predictor. `weights`: NAME=FILE of a frozen backbone's weights.
+    """
+
+    run_folder: tyro.conf.Positional[Path | None] = None
+    pairs: Path | None = None
+    data: Path | None = None
+    json: Path | None = None
+    report: Path | None = None
+    predictions: Path | None = None
+    export: Path | None = None
+    number: int = 100
+    seed: int = 0
+    device: str = "cpu"
+    baselines: bool = True
+    weights: dict[str, Path] | None = None
+
+    def run(self) -> None:
+        file = pairs_of(self.pairs, self.data, PairsWanted(self.number, seed=self.seed))
+        settings = EvaluationSettings(predictions=self.export, seed=self.seed)
+        if self.run_folder is None:
+            if self.predictions is None:
+                raise RunError("nothing to evaluate", mend="give a run folder or --predictions FILE")
+            evaluation = score_predictions(self.predictions, file, settings).to_json()
+        else:
+            evaluation = evaluate_run(
+                self.run_folder,
+                file,
+                predictions=self.predictions,
+                baselines=self.baselines,
+                device=self.device,
+                weights=self.weights,
+                settings=settings,
+                progress=say_progress,
+            ).to_json()
+        if self.json is not None:
+            write_json(self.json, evaluation, indent=1)
+        if self.report is not None:
+            if self.run_folder is None:
+                raise RunError("a report needs a run folder", where="--report", mend="give the run as well")
+            write_run_report(self.report, self.run_folder, file, evaluation)
+        print(evaluation_table(evaluation))
+
+
+@dataclass(frozen=True)
+class Compare:
+    """Score several runs on the same pairs, with paired differences to the first."""
+
+    runs: tyro.conf.Positional[tuple[Path, ...]]
+    pairs: Path | None = None
+    data: Path | None = None
+    json: Path | None = None
+    number: int = 100
+    seed: int = 0
+    device: str = "cpu"
+
+    def run(self) -> None:
+        if not self.runs:
+            raise RunError("nothing to compare", mend="give run folders")
+        file = pairs_of(self.pairs, self.data, PairsWanted(self.number, seed=self.seed))
+        comparison = compare_runs(self.runs, file, device=self.device, seed=self.seed, progress=say_progress)
+        if self.json is not None:
+            write_json(self.json, comparison.to_json(), indent=1)
+        print(comparison.table())
+
+
+def say_progress(name: str, done: int, pairs: int) -> None:
+    if done % max(1, pairs // 4) == 0 or done == pairs:
+        print(f"{name}: {done} of {pairs} pairs", flush=True)

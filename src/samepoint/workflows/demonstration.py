@@ -1,0 +1,103 @@
+"""`samepoint demo`: renders a table-top data set, trains on it, and shows how well the result finds points.
+
+The protocol is fixed: Dense Object Nets on the training split; scored on cross-scene pairs of the test split,
+whose objects, textures and tables were never seen, camera roll up to 45 degrees, seed 0.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from samepoint.data.files import write_json
+from samepoint.data.make_pairs import make_pairs
+from samepoint.data.open import open_dataset
+from samepoint.data.pairs import PairsFile, read_pairs, write_pairs
+from samepoint.evaluation.evaluate import EvaluationSettings
+from samepoint.evaluation.tables import evaluation_table
+from samepoint.inference.examples import calibrate
+from samepoint.inference.settings import FinderSettings, write_settings
+from samepoint.models.weights import load_network
+from samepoint.recipes.don import Don
+from samepoint.sim.render import render_dataset
+from samepoint.sim.settings import RenderSettings
+from samepoint.training.settings import TrainingSettings
+from samepoint.workflows.evaluation import evaluate_run
+from samepoint.workflows.reporting import example_pair, write_run_report
+from samepoint.workflows.training import train
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Demo:
+    """The demo's protocol. `minutes` is training time; rendering and scoring come on top."""
+
+    minutes: float = 6.0
+    seed: int = 0
+    pairs: int = 100
+    render: RenderSettings = field(
+        default_factory=lambda: RenderSettings(views=20, split_scenes=(48, 2, 12), max_roll=45.0)
+    )
+    recipe: Don = field(default_factory=Don)
+    training: TrainingSettings = field(default_factory=TrainingSettings)
+
+
+def demo(out: Path, settings: Demo, say: Say = print) -> dict[str, Any]:
+    """Writes `out`/data, /run, /evaluation.json and /report.html; returns the evaluation. Steps that a killed
+    demo had finished are kept: run it again and it goes on."""
+    began = time.monotonic()
+    out.mkdir(parents=True, exist_ok=True)
+    data, run, pairs = out / "data", out / "run", out / "pairs.json"
+    _render(data, settings, say)
+    if not pairs.is_file():
+        test = open_dataset(data).split("test")
+        write_pairs(pairs, make_pairs(test, number=settings.pairs, cross_scene=True, seed=settings.seed))
+    say(f"training for {settings.minutes:g} minutes (stop it and run the demo again: it goes on)")
+    _train(data, run, settings)
+    say("evaluating on objects that were never seen, beside chance, SIFT and the untrained network")
+    file = read_pairs(pairs)
+    _calibrate(run, data, settings)
+    evaluation = evaluate_run(run, file, settings=EvaluationSettings(closer=False)).to_json()
+    write_json(out / "evaluation.json", evaluation, indent=1)
+    write_run_report(out / "report.html", run, file, evaluation)
+    say(evaluation_table(evaluation))
+    say(f"done in {(time.monotonic() - began) / 60:.1f} minutes; open {out / 'report.html'} in a browser")
+    return evaluation
+
+
+def _render(data: Path, settings: Demo, say: Say) -> None:
+    if data.is_dir():
+        say(f"using the data set that is already at {data}")
+        return
+    splits = settings.render.scenes_of_splits()
+    say(f"rendering {sum(splits) * settings.render.views} views of {len(settings.render.families)} families")
+    began = time.monotonic()
+
+    def progress(done: int, scenes: int) -> None:
+        if done % 10 == 0 or done == scenes:
+            spent = time.monotonic() - began
+            say(f"  {done} of {scenes} scenes, {spent * (scenes - done) / done:.0f} s left")
+
+    render_dataset(data, replace(settings.render, seed=settings.seed), progress)
+
+
+def _train(data: Path, run: Path, settings: Demo) -> None:
+    """Train, or go on with a training that was stopped; a finished one is kept."""
+    if (run / "metrics.json").is_file():
+        return
+    training = replace(settings.training, minutes=settings.minutes, steps=None, seed=settings.seed)
+    train(settings.recipe, data, run, training, resume=run.is_dir())
+
+
+def _calibrate(run: Path, data: Path, settings: Demo) -> None:
+    """Confidence of the run's finder, fitted on the validation split."""
+    network, config = load_network(run)
+    validation = open_dataset(data).split("validation")
+    pairs = make_pairs(validation, number=20, cross_scene=True, seed=settings.seed)
+    finder = FinderSettings(max_size=config["max_size"], temperature=settings.recipe.temperature)
+    calibration = calibrate(network, [example_pair(pair) for pair in pairs], finder)
+    write_settings(run, replace(finder, calibration=calibration))
