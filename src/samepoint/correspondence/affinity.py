@@ -23,8 +23,8 @@ from samepoint.types import DescriptorMap, Metric
 MIN_NORM = 1e-3
 """An interpolated descriptor shorter than this has no direction; it is divided by this, not by its norm."""
 
-BLOCK_ELEMENTS = 1 << 21
-"""How many scores a chunked pass holds at once by default (8 MiB in single precision)."""
+BLOCK_ELEMENTS = 1 << 22
+"""How many scores a chunked pass holds at once by default (16 MiB in single precision)."""
 
 
 @dataclass(frozen=True)

@@ -117,5 +117,5 @@ class _LogSumExpDot(torch.autograd.Function):
                 if grad_queries is not None:
                     grad_queries[images, rows] = weights @ k
                 if grad_keys is not None:
-                    grad_keys[images] += weights.transpose(1, 2) @ q
+                    grad_keys[images].baddbmm_(weights.transpose(1, 2), q)
         return grad_queries, grad_keys, None
