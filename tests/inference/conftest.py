@@ -27,16 +27,18 @@ EXTENT = 700.0
 
 
 class ColourNetwork(nn.Module):
-    """Mean colour of each `stride` x `stride` block; the angles red, green, blue times `weight`."""
+    """Mean colour of each `stride` x `stride` block; cosine and sine of red, green and blue at two
+    frequencies."""
 
-    def __init__(self, stride: int = 4, metric: str = "cosine", weight: float = 3.0) -> None:
+    def __init__(self, stride: int = 4, metric: str = "cosine", low: float = 3.0) -> None:
         super().__init__()
         self.stride, self.metric, self.calls = stride, metric, 0
-        self.weight = nn.Parameter(torch.tensor([weight, weight, 3.0]))
+        self.weight = nn.Parameter(torch.tensor([low, 16.0]))
 
     def forward(self, image: Tensor) -> DescriptorMap:
         self.calls += 1
-        angle = F.avg_pool2d(image, self.stride) * self.weight[:, None, None]
+        mean = F.avg_pool2d(image, self.stride)
+        angle = torch.cat([mean * weight for weight in self.weight], dim=1)
         values = torch.cat((angle.cos(), angle.sin()), dim=1)
         offset = (self.stride - 1) / 2
         cells = CellMap((float(self.stride), float(self.stride)), (offset, offset))

@@ -29,7 +29,7 @@ class Calibration:
     whose confidence only sorts hits."""
 
     score_weight: float = 10.0
-    mass_weight: float = 0.5
+    mass_weight: float = 1.0
     bias: float = -6.0
     points: int = 0
 

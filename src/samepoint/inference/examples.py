@@ -140,11 +140,12 @@ def build_examples(
     ranked = sorted(found, key=lambda item: float(np.nanmedian(item[1].error)))
     worst = max(0, min(counts.failures, len(ranked) - min(counts.successes, len(ranked) // 2)))
     best = min(counts.successes, len(ranked) - worst)
+    order = [*_spread(ranked, (counts.descriptors + 1) // 2), *ranked]
     return Examples(
         tuple(_pair_picture(*item, counts.points) for item in ranked[:best]),
         tuple(_pair_picture(*item, counts.points) for item in ranked[::-1][:worst]),
         tuple(_query_picture(eye, *item, ranked, counts.targets) for item in _spread(ranked, counts.queries)),
-        _descriptor_pictures(eye, [pair for pair, _ in _spread(ranked, counts.descriptors)], counts),
+        _descriptor_pictures(eye, [pair for pair, _ in order], counts.descriptors),
     )
 
 
@@ -256,13 +257,13 @@ def _same(a: ImageLike, b: ImageLike) -> bool:
 
 
 def _descriptor_pictures(
-    eye: _Eye, pairs: Sequence[ExamplePair], counts: ExampleCounts
+    eye: _Eye, pairs: Sequence[ExamplePair], number: int
 ) -> tuple[DescriptorPicture, ...]:
     images: list[ImageLike] = []
     for image in (image for pair in pairs for image in (pair.image_a, pair.image_b)):
         if not any(_same(image, other) for other in images):
             images.append(image)
-    images = images[: counts.descriptors]
+    images = images[:number]
     maps = [eye.map(image)[0] for image in images]
     if not maps:
         return ()

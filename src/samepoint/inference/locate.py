@@ -21,6 +21,7 @@ from samepoint.types import DescriptorMap, SpatialDistribution
 TOLERANCE = 0.03
 """What counts as "near", as a share of the image diagonal: 24 pixels at 640 x 480."""
 
+WINDOW_RADIUS = 1.5
 WINDOW_SAMPLES = 7
 WINDOW_STEPS = 3
 
@@ -29,8 +30,8 @@ WINDOW_STEPS = 3
 class Located:
     """Where each query is.
 
-    `distribution`: `mean` the sub-pixel position and `variance` the spread within a window of about one
-    cell round the exact `mode`. `score` at the mode: the cosine, or minus the squared distance. `mass`: the
+    `distribution`: `mean` the sub-pixel position and `variance` the spread within a window round the
+    exact `mode`. `score` at the mode: the cosine, or minus the squared distance. `mass`: the
     share of the probability softmax(score / temperature) over all cells that lies near the mode
     (`TOLERANCE`).
     """
@@ -61,29 +62,29 @@ def locate(queries: Float[Tensor, "b n d"], map: DescriptorMap, temperature: flo
 def windowed_expectation(
     queries: Float[Tensor, "b n d"], map: DescriptorMap, mode: Float[Tensor, "b n 2"]
 ) -> tuple[Float[Tensor, "b n 2"], Float[Tensor, "b n 2"]]:
-    """Expectation and variance (per axis) of the position in a window of one cell to each side of the mode.
+    """Expectation and variance (per axis) of the position in a window of 1.5 pixels to each side of the mode.
 
     The weights are exp(score / t) with t a quarter of the drop from the best score to that at the window's
-    border: so they fade to about exp(-4) there, whatever the scale of the scores. The window is then
-    centred on the result, three times in all; near the outermost cell centres (beyond them descriptors are
-    constant) it shrinks so that it stays symmetrical.
+    border: so they fade to about exp(-4) there, whatever the scale of the scores. The window is then centred on
+    the result, three times in all, but never more than a pixel from the mode: a wider one would be drawn to the
+    flatter side of a peak. Near the outermost cell centres, beyond which descriptors are constant, it shrinks so
+    that it stays symmetrical.
     """
     steps = torch.linspace(-1, 1, WINDOW_SAMPLES, device=mode.device, dtype=mode.dtype)
     v, u = torch.meshgrid(steps, steps, indexing="ij")
     offsets = torch.stack((u, v), dim=-1).reshape(-1, 2)
     border = offsets.abs().amax(dim=-1) == 1
-    radius = mode.new_tensor([max(2.0, abs(stride)) for stride in map.cells.stride])
     low, high = _outermost_centres(map, mode)
     centre, variance = mode, torch.zeros_like(mode)
     for _ in range(WINDOW_STEPS):
-        reach = torch.minimum(radius, torch.minimum(centre - low, high - centre)).clamp_min(0)
+        reach = torch.minimum(centre - low, high - centre).clamp(0, WINDOW_RADIUS)
         places = centre[:, :, None] + offsets * reach[:, :, None]
         scores = scores_at(queries, map, places)
         drop = scores.amax(dim=-1) - scores[..., border].mean(dim=-1)
         weights = torch.softmax(scores / (drop / 4).clamp_min(1e-6)[..., None], dim=-1)[..., None]
         mean = (weights * places).sum(dim=2)
         variance = (weights * (places - mean[:, :, None]).square()).sum(dim=2)
-        centre = torch.minimum(torch.maximum(mean, mode - radius), mode + radius)
+        centre = torch.minimum(torch.maximum(mean, mode - 1), mode + 1)
     return centre, variance
 
 

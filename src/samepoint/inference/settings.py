@@ -74,7 +74,7 @@ def write_settings(run: str | Path, settings: FinderSettings) -> None:
     write_json(path, {**config, KEY: settings.to_json()}, indent=2)
 
 
-def _fields(kind: type, values: Mapping[str, Any], where: object) -> dict[str, Any]:
+def _fields(kind: type, values: object, where: object) -> dict[str, Any]:
     known = {entry.name for entry in fields(kind)}
     if not isinstance(values, Mapping) or set(values) != known:
         found = ", ".join(sorted(values)) if isinstance(values, Mapping) else repr(values)

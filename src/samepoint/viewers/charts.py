@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from html import escape
 
 from samepoint.viewers.content import Chart, Curve
-from samepoint.viewers.palette import DASHES, series_colour
+from samepoint.viewers.palette import DASHES, series_variable
 
 WIDTH, HEIGHT = 560, 330
 LEFT, RIGHT, TOP, BOTTOM = 62, 14, 14, 46
@@ -43,6 +43,16 @@ class Axis:
         last = math.floor(self.high / step + 1e-9)
         return [index * step for index in range(first, last + 1)]
 
+    def rounded(self) -> Axis:
+        """The axis extended to whole ticks at both ends (logarithmic axes stay)."""
+        if self.log:
+            return self
+        ticks = self.ticks()
+        step = ticks[1] - ticks[0] if len(ticks) > 1 else self.high - self.low
+        low = math.floor(self.low / step + 1e-9) * step
+        high = math.ceil(self.high / step - 1e-9) * step
+        return Axis(low, high, self.log, self.start, self.end)
+
     def _scaled(self, value: float) -> float:
         return math.log10(value) if self.log else value
 
@@ -54,13 +64,13 @@ def line_chart(chart: Chart) -> str:
         return ""
     x_axis = _axis([curve.x for curve in curves], chart.log_x, LEFT, WIDTH - RIGHT, None)
     ys: list[Sequence[float]] = [part for c in curves for part in (c.y, c.low, c.high) if part]
-    y_axis = _axis(ys, chart.log_y, HEIGHT - BOTTOM, TOP, chart.y_range)
+    y_axis = _axis(ys, chart.log_y, HEIGHT - BOTTOM, TOP, chart.y_range).rounded()
     body = _grid(x_axis, y_axis, chart)
     legend = []
     for index, curve in enumerate(curves):
         body += _curve(curve, index, x_axis, y_axis)
         legend.append(_legend(curve.label, index))
-    keys = f'<div class="legend">{"".join(legend)}</div>' if len(curves) > 1 or curves[0].label else ""
+    keys = f'<div class="legend">{"".join(legend)}</div>' if len(curves) > 1 else ""
     return (
         f'<figure class="chart"><figcaption>{escape(chart.title)}</figcaption>'
         f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(chart.title, quote=True)}">'
@@ -128,7 +138,7 @@ def _grid(x_axis: Axis, y_axis: Axis, chart: Chart) -> str:
 
 
 def _curve(curve: Curve, index: int, x_axis: Axis, y_axis: Axis) -> str:
-    colour, dash = series_colour(index), DASHES[index % len(DASHES)]
+    colour, dash = series_variable(index), DASHES[index % len(DASHES)]
     band = ""
     if curve.low and curve.high:
         upper = _points(curve.x, curve.high, x_axis, y_axis)
@@ -153,7 +163,7 @@ def _points(x: Sequence[float], y: Sequence[float], x_axis: Axis, y_axis: Axis) 
 
 
 def _legend(label: str, index: int) -> str:
-    colour, dash = series_colour(index), DASHES[index % len(DASHES)]
+    colour, dash = series_variable(index), DASHES[index % len(DASHES)]
     return (
         f'<span><svg class="key" viewBox="0 0 26 8"><line x1="1" x2="25" y1="4" y2="4" stroke="{colour}"'
         f' stroke-width="2.6" stroke-dasharray="{dash}"/></svg>{escape(label)}</span>'

@@ -4,6 +4,13 @@ from __future__ import annotations
 
 from html import escape
 
+from samepoint.viewers.palette import SERIES, SERIES_DARK, series_variables
+
+COLOURS = f"""
+:root {{ {series_variables(SERIES)} }}
+@media (prefers-color-scheme: dark) {{ :root {{ {series_variables(SERIES_DARK)} }} }}
+"""
+
 STYLE = """
 :root { color-scheme: light dark; --text: #1c2733; --soft: #5b6875; --line: #dde3e8; --back: #f6f8f9;
   --card: #ffffff; --accent: #0072b2; --mark: #e8f2f9; }
@@ -41,6 +48,7 @@ figure { margin: 0; } figcaption { font-size: 0.86rem; color: var(--soft); margi
   overflow: hidden; background: var(--line); font-family: system-ui, sans-serif; font-weight: 700; }
 .head { display: flex; justify-content: space-between; gap: 12px; margin: 0 0 9px; font-size: 0.92rem; }
 .head b { font-weight: 600; overflow-wrap: anywhere; } .head span { color: var(--soft); white-space: nowrap; }
+.chart { max-width: 720px; }
 .chart { background: var(--card); border: 1px solid var(--line); border-radius: 10px; padding: 14px; }
 .chart figcaption { font-weight: 600; font-size: 0.95rem; color: var(--text); margin: 0 0 8px; }
 .chart svg { display: block; width: 100%; height: auto; overflow: visible; }
@@ -66,7 +74,7 @@ def page(title: str, header: str, sections: list[tuple[str, str, str]]) -> str:
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>{escape(title)}</title><style>{STYLE}</style></head>"
+        f"<title>{escape(title)}</title><style>{COLOURS}{STYLE}</style></head>"
         f"<body><main><header><h1>{escape(title)}</h1>{header}<nav>{links}</nav></header>"
         f"{bodies}</main></body></html>\n"
     )

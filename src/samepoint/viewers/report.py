@@ -13,10 +13,10 @@ from samepoint.viewers.charts import line_chart
 from samepoint.viewers.content import Chart, Column, Interval, ReportContent, ResultRow, Results
 from samepoint.viewers.drawing import heat_overlay
 from samepoint.viewers.page import page
-from samepoint.viewers.palette import FOUND, TRUE
 from samepoint.viewers.pictures import cross, joined, numbered, picture, ring
 
 UNKNOWN = "–"
+SIGN = (16, 16)
 
 
 def write_report(path: str | Path, content: ReportContent) -> None:
@@ -180,10 +180,9 @@ def _facts(facts: Mapping[str, Mapping[str, str]]) -> str:
 
 
 def _signs() -> str:
-    ring_sign = f'<circle cx="8" cy="8" r="5.5" fill="none" stroke="{TRUE}" stroke-width="3"/>'
-    cross_sign = f'<path d="M3 3L13 13M3 13L13 3" stroke="{FOUND}" stroke-width="3"/>'
-    signs = ((ring_sign, "true place"), (cross_sign, "found place"))
-    spans = "".join(f'<span><svg viewBox="0 0 16 16">{sign}</svg>{text}</span>' for sign, text in signs)
+    signs = ((ring((8, 8), SIGN), "true place"), (cross((8, 8), SIGN), "found place"))
+    box = f"0 0 {SIGN[1]} {SIGN[0]}"
+    spans = "".join(f'<span><svg viewBox="{box}">{sign}</svg>{text}</span>' for sign, text in signs)
     return f'<p class="signs">{spans}</p>'
 
 
