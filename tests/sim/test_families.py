@@ -80,7 +80,10 @@ def test_sizes_counts_and_keypoints(family: Family) -> None:
         assert len(model.keypoints) >= 4
         points = np.stack(list(model.keypoints.values()))
         assert np.linalg.norm(points[:, None] - model.vertices[None], axis=2).min(1).max() < 1e-9
-        assert np.linalg.norm(points[:, None] - points[None], axis=2)[np.triu_indices(len(points), 1)].min() > 0.005
+        assert (
+            np.linalg.norm(points[:, None] - points[None], axis=2)[np.triu_indices(len(points), 1)].min()
+            > 0.005
+        )
 
 
 @families

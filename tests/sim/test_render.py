@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 
 import cv2
@@ -174,8 +175,10 @@ def test_objects_recur_in_other_scenes_of_their_split(scenes: tuple[int, int, in
         assert sum(n >= 2 for n in counts.values()) >= 0.6 * len(counts)
 
 
-@pytest.mark.parametrize(("scenes", "expected"), [(40, (32, 4, 4)), (10, (6, 2, 2)), (5, (1, 2, 2)),
-                                                  (3, (1, 1, 1)), (2, (1, 0, 1)), (1, (1, 0, 0))])  # fmt: skip
+@pytest.mark.parametrize(
+    ("scenes", "expected"),
+    [(40, (32, 4, 4)), (10, (6, 2, 2)), (5, (1, 2, 2)), (3, (1, 1, 1)), (2, (1, 0, 1)), (1, (1, 0, 0))],
+)
 def test_scenes_are_shared_out(scenes: int, expected: tuple[int, int, int]) -> None:
     assert RenderSettings(scenes=scenes).scenes_of_splits() == expected
     assert RenderSettings(scenes=scenes, split_scenes=(1, 7, 2)).scenes_of_splits() == (1, 7, 2)
@@ -213,7 +216,7 @@ def test_shuffle_keeps_the_camera_and_moves_the_objects(rendered: Callable[..., 
     for placement in (p for v in views for p in v.placements):
         assert placement.camera_from_object is not None
         places.setdefault(placement.object_id, []).append(placement.camera_from_object[:3, 3].numpy())
-    assert all(np.linalg.norm(a - b) > 1e-3 for p in places.values() for a, b in zip(p, p[1:]))
+    assert all(np.linalg.norm(a - b) > 1e-3 for p in places.values() for a, b in pairwise(p))
 
 
 def test_a_rig_has_synchronised_cameras_that_stand_still(rendered: Callable[..., Dataset]) -> None:

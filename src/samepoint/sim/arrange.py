@@ -16,7 +16,9 @@ GAP = 0.004
 TRIES = 12
 
 
-def arrange(world: World, generator: np.random.Generator, things: Sequence[Thing], spread: float) -> tuple[Thing, ...]:
+def arrange(
+    world: World, generator: np.random.Generator, things: Sequence[Thing], spread: float
+) -> tuple[Thing, ...]:
     """Places `things` within about `spread` metres of the middle and lets them settle; the others go away.
 
     Returns those that stayed on the table.
@@ -27,7 +29,11 @@ def arrange(world: World, generator: np.random.Generator, things: Sequence[Thing
     for thing in things:
         turn = _orientation(generator, thing)
         points = thing.points @ turn.T
-        radius, low, high = float(np.linalg.norm(points[:, :2], axis=1).max()), points[:, 2].min(), points[:, 2].max()
+        radius, low, high = (
+            float(np.linalg.norm(points[:, :2], axis=1).max()),
+            points[:, 2].min(),
+            points[:, 2].max(),
+        )
         xy, base = _free_place(generator, placed, radius, spread)
         pose = np.eye(4)
         pose[:3, :3], pose[:3, 3] = turn, (*xy, base - low + GAP)
@@ -61,7 +67,10 @@ def _turn(axis: int, angle: float) -> Float[np.ndarray, "3 3"]:
 
 
 def _free_place(
-    generator: np.random.Generator, placed: Sequence[tuple[np.ndarray, float, float]], radius: float, spread: float
+    generator: np.random.Generator,
+    placed: Sequence[tuple[np.ndarray, float, float]],
+    radius: float,
+    spread: float,
 ) -> tuple[Float[np.ndarray, " 2"], float]:
     """A place beside the others, now and then (or if there is no room) on top: (xy, height of the base)."""
     stack = generator.uniform() < 0.12

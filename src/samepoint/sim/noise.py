@@ -30,7 +30,9 @@ def noisy_depth(
     return np.where(holes | (depth <= 0), 0.0, out).astype(np.float32)
 
 
-def noisy_image(generator: np.random.Generator, image: UInt8[np.ndarray, "h w 3"]) -> UInt8[np.ndarray, "h w 3"]:
+def noisy_image(
+    generator: np.random.Generator, image: UInt8[np.ndarray, "h w 3"]
+) -> UInt8[np.ndarray, "h w 3"]:
     """Slight blur and grain."""
     blurred = cv2.GaussianBlur(image, (0, 0), float(generator.uniform(0.3, 0.7)))
     return np.clip(blurred + generator.normal(0, 3.0, image.shape), 0, 255).astype(np.uint8)

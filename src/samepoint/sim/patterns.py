@@ -15,7 +15,24 @@ FONTS = (
     cv2.FONT_HERSHEY_SIMPLEX, cv2.FONT_HERSHEY_DUPLEX, cv2.FONT_HERSHEY_TRIPLEX, cv2.FONT_HERSHEY_COMPLEX,
     cv2.FONT_HERSHEY_SCRIPT_COMPLEX, cv2.FONT_HERSHEY_COMPLEX | cv2.FONT_ITALIC,
 )  # fmt: skip
-SYLLABLES = ("ka", "lo", "mi", "ten", "ru", "sol", "va", "ne", "pri", "do", "zen", "bo", "ta", "li", "fre", "ox")
+SYLLABLES = (
+    "ka",
+    "lo",
+    "mi",
+    "ten",
+    "ru",
+    "sol",
+    "va",
+    "ne",
+    "pri",
+    "do",
+    "zen",
+    "bo",
+    "ta",
+    "li",
+    "fre",
+    "ox",
+)
 
 
 def from_hsv(hue: Number, saturation: Number, value: Number) -> Colour:
@@ -50,7 +67,7 @@ def plain(size: tuple[int, int], colour: Colour) -> Picture:
 
 
 def gradient(size: tuple[int, int], first: Colour, second: Colour, angle: Number) -> Picture:
-    """A smooth change between colours along `angle` (radians, 0 is to the right, where it comes round again)."""
+    """A smooth change between colours along `angle` (radians; 0 is right, where it comes round again)."""
     v, u = np.mgrid[0 : size[0], 0 : size[1]].astype(np.float32)
     t = 0.5 * np.cos(angle) * np.cos(2 * np.pi * u / size[1] + 5 * angle) + np.sin(angle) * v / size[0]
     t = ((t - t.min()) / max(float(np.ptp(t)), 1e-9))[..., None]
@@ -66,9 +83,11 @@ def noise(generator: np.random.Generator, size: tuple[int, int], cells: Number) 
     return np.clip(out, 0, 1)
 
 
-def blotches(generator: np.random.Generator, picture: Picture, colour: Colour, cells: Number, share: Number) -> None:
+def blotches(
+    generator: np.random.Generator, picture: Picture, colour: Colour, cells: Number, share: Number
+) -> None:
     """Smooth-edged patches of `colour`, like camouflage or a cow; `share` of the area."""
-    field = noise(generator, picture.shape[:2], cells)
+    field = noise(generator, (picture.shape[0], picture.shape[1]), cells)
     edge = np.quantile(field, 1 - share)
     alpha = np.clip((field - edge) * 12, 0, 1)[..., None]
     picture[:] = (picture * (1 - alpha) + np.asarray(colour) * alpha).astype(np.uint8)
@@ -116,14 +135,16 @@ def weave(picture: Picture, period: int, strength: Number) -> None:
 
 def wear(generator: np.random.Generator, picture: Picture, strength: Number) -> None:
     """Uneven brightness in large patches, and a few faint scuffs."""
-    field = 1 + strength * (noise(generator, picture.shape[:2], 6) - 0.5)
+    field = 1 + strength * (noise(generator, (picture.shape[0], picture.shape[1]), 6) - 0.5)
     picture[:] = np.clip(picture * field[..., None], 0, 255).astype(np.uint8)
 
 
 def wood(generator: np.random.Generator, size: tuple[int, int], colour: Colour) -> Picture:
     """Boards with grain along the rows."""
     h, w = size
-    grain = cv2.resize(generator.uniform(size=(h // 3, 4)).astype(np.float32), (w, h), interpolation=cv2.INTER_CUBIC)
+    grain = cv2.resize(
+        generator.uniform(size=(h // 3, 4)).astype(np.float32), (w, h), interpolation=cv2.INTER_CUBIC
+    )
     bend = noise(generator, size, 3) * 40
     v = np.mgrid[0:h, 0:w][0]
     rings = 0.5 + 0.5 * np.sin((v + bend) * 2 * np.pi / generator.uniform(18, 60))
@@ -164,9 +185,7 @@ def lines_of_print(
             x = end + 4
 
 
-def barcode(
-    generator: np.random.Generator, picture: Picture, box: tuple[int, int, int, int]
-) -> None:
+def barcode(generator: np.random.Generator, picture: Picture, box: tuple[int, int, int, int]) -> None:
     """Black bars on white in (left, top, right, bottom)."""
     left, top, right, bottom = box
     cv2.rectangle(picture, (left, top), (right, bottom), (245, 245, 245), -1)
@@ -178,7 +197,11 @@ def barcode(
 
 
 def emblem(
-    generator: np.random.Generator, picture: Picture, centre: tuple[Number, Number], radius: Number, colour: Colour
+    generator: np.random.Generator,
+    picture: Picture,
+    centre: tuple[Number, Number],
+    radius: Number,
+    colour: Colour,
 ) -> None:
     """A large simple sign: disc, ring, polygon, star, wave or crescent."""
     kind = int(generator.integers(6))

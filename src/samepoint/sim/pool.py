@@ -104,5 +104,7 @@ def deal(settings: RenderSettings, split: int) -> tuple[tuple[Slot, ...], ...]:
 
 def _by_round(slots: Sequence[Slot], generator: np.random.Generator) -> list[Slot]:
     """The first object of every family in random order, then the second ones, and so on."""
-    order = {family: k for k, family in enumerate(generator.permutation([s.family for s in slots if s.index == 0]))}
+    order = {
+        family: k for k, family in enumerate(generator.permutation([s.family for s in slots if s.index == 0]))
+    }
     return sorted(slots, key=lambda slot: (slot.index, order[slot.family]))

@@ -74,7 +74,7 @@ class Sheet:
 
 
 def paint(family: Family, generator: np.random.Generator, photos: Sequence[Path] = ()) -> Picture:
-    """A random texture (512 x 512) for one object of the family; `photos` replace the ground of its main parts."""
+    """A random texture (512 x 512) for one object of the family; `photos` are the ground of main parts."""
     sheet = Sheet(family, generator, photos)
     for name in sheet.panels:
         sheet.fill(sheet.scheme[0], name)
@@ -86,7 +86,9 @@ def read_texture_folder(folder: Path) -> tuple[Path, ...]:
     """The images of a folder, sorted; DataError if there is none."""
     found = tuple(sorted(p for p in Path(folder).glob("*") if p.suffix.lower() in IMAGE_SUFFIXES))
     if not found:
-        raise DataError("holds no images for textures", where=folder, mend=f"put {', '.join(IMAGE_SUFFIXES)} in it")
+        raise DataError(
+            "holds no images for textures", where=folder, mend=f"put {', '.join(IMAGE_SUFFIXES)} in it"
+        )
     return found
 
 
@@ -173,7 +175,9 @@ def _box(sheet: Sheet) -> None:
     g, (first, second, third) = sheet.generator, sheet.scheme
     face = sheet.cloth("front", first)
     h, w = face.shape[:2]
-    pat.emblem(g, face, (w * g.uniform(0.35, 0.65), h * g.uniform(0.5, 0.65)), w * g.uniform(0.25, 0.4), second)
+    pat.emblem(
+        g, face, (w * g.uniform(0.35, 0.65), h * g.uniform(0.5, 0.65)), w * g.uniform(0.25, 0.4), second
+    )
     if g.uniform() < 0.7:
         pat.emblem(g, face, (w * g.uniform(0.2, 0.8), h * g.uniform(0.6, 0.85)), w * 0.16, third)
     pat.write(face, pat.word(g), (w / 2, h * 0.16), w * 0.8, third, int(g.choice(FONTS)))
@@ -271,7 +275,9 @@ def _drill(sheet: Sheet) -> None:
     cv2.rectangle(body, (int(w * 0.8), 0), (w, h), second, -1)
     for y in (0.25, 0.75):
         picture = np.ascontiguousarray(body[int(h * (y - 0.14)) : int(h * (y + 0.14))])
-        pat.write(picture, pat.word(g, 2), (w * 0.46, picture.shape[0] / 2), w * 0.5, third, int(g.choice(FONTS)))
+        pat.write(
+            picture, pat.word(g, 2), (w * 0.46, picture.shape[0] / 2), w * 0.5, third, int(g.choice(FONTS))
+        )
         body[int(h * (y - 0.14)) : int(h * (y + 0.14))] = picture if y > 0.5 else np.rot90(picture, 2)
     sheet.finish("body", np.ascontiguousarray(np.rot90(body, -1)))
     grip = pat.plain(sheet.size("handle"), first)
@@ -300,7 +306,9 @@ def _plug(sheet: Sheet) -> None:
     cv2.rectangle(body, (0, int(h * 0.82)), (w, h), second, -1)
     for x in (0.5, 0.02):
         pat.emblem(g, body, (w * x, h * 0.55), h * 0.08, third)
-    pat.lines_of_print(g, body, (int(w * 0.4), int(h * 0.68), int(w * 0.6), int(h * 0.76)), _shade(first, 0.7))
+    pat.lines_of_print(
+        g, body, (int(w * 0.4), int(h * 0.68), int(w * 0.6), int(h * 0.76)), _shade(first, 0.7)
+    )
     pat.blotches(g, body, _shade(first, 0.85), 4, 0.25)
     sheet.finish("body", body)
     sheet.fill((190, 180, 140) if g.uniform() < 0.5 else (180, 182, 186), "prong_left", "prong_right")
@@ -333,13 +341,17 @@ def _socket(sheet: Sheet) -> None:
 
 def _toy(sheet: Sheet) -> None:
     g, (first, second, third) = sheet.generator, sheet.scheme
-    fur = [name for name in sheet.panels if name.split("_")[0] in ("body", "head", "ear", "arm", "foot", "tail")]
+    fur = [
+        name for name in sheet.panels if name.split("_")[0] in ("body", "head", "ear", "arm", "foot", "tail")
+    ]
     treated = g.uniform() < 0.5
     for name in fur:
         picture = sheet.cloth(name, first, busy=treated)
         h, w = picture.shape[:2]
         if name == "body":
-            cv2.ellipse(picture, (w // 2, int(h * 0.55)), (int(w * 0.14), int(h * 0.28)), 0, 0, 360, second, -1)
+            cv2.ellipse(
+                picture, (w // 2, int(h * 0.55)), (int(w * 0.14), int(h * 0.28)), 0, 0, 360, second, -1
+            )
             pat.emblem(g, picture, (w * 0.5, h * 0.5), h * 0.12, third)
             if g.uniform() < 0.5:
                 cv2.rectangle(picture, (0, int(h * 0.05)), (w, int(h * 0.2)), third, -1)

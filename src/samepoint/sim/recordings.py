@@ -11,7 +11,7 @@ from jaxtyping import Float
 
 from samepoint.data.bop_writer import WrittenView
 from samepoint.sim.arrange import arrange
-from samepoint.sim.cameras import Ball, close_up, from_above, look_at, overview, ring
+from samepoint.sim.cameras import Ball, close_up, from_above, look_at, orbit, overview, ring
 from samepoint.sim.noise import noisy_depth, noisy_image, noisy_pose
 from samepoint.sim.renderer import Renderer, Shot, intrinsics
 from samepoint.sim.settings import RenderMode, RenderSettings
@@ -39,7 +39,7 @@ class Studio:
     settings: RenderSettings
     generator: np.random.Generator
     fovy: float
-    gain: float
+    exposure: float
     present: tuple[Thing, ...] = ()
 
     @property
@@ -85,12 +85,12 @@ class Studio:
             (t.instance.slot.object_id, camera_from_world @ self.world.pose(t)) for t in objects if t.instance
         ]
         k_matrix = intrinsics(self.fovy, self.settings.size)
-        shot = replace(shot, image=_exposed(shot.image, self.gain))
+        shot = replace(shot, image=_exposed(shot.image, self.exposure))
         if self.settings.noise:
             shot = self._disturbed(shot, float(k_matrix[0, 0]))
             world_from_camera = noisy_pose(self.generator, world_from_camera)
-        return WrittenView(camera, shot.image, k_matrix, world_from_camera, shot.depth, label_of_geom[shot.geoms],
-                           placements)  # fmt: skip
+        labels = label_of_geom[shot.geoms]
+        return WrittenView(camera, shot.image, k_matrix, world_from_camera, shot.depth, labels, placements)
 
     def _disturbed(self, shot: Shot, focal: float) -> Shot:
         return replace(
@@ -116,10 +116,8 @@ def scan(studio: Studio) -> Iterator[WrittenMoment]:
         near = g.uniform() < CLOSE_UPS
         pose = (close_up if near else overview)(g, balls, studio.fovy, float(azimuth), studio.max_roll)
         if settings.gripper:
-            hold = np.eye(4)
-            hold[:3, 3] = 0.0, 0.075, 0.1
             far = min(np.linalg.norm(pose[:3, 3] - centre) - radius for centre, radius in balls)
-            _show(studio.world, "gripper", pose @ hold if far > 0.12 else None)
+            _show(studio.world, "gripper", pose @ _held() if far > 0.12 else None)
         yield WrittenMoment((studio.view("cam0", pose),), k / 10)
 
 
@@ -132,7 +130,7 @@ def shuffle(studio: Studio) -> Iterator[WrittenMoment]:
         hand = None
         if g.uniform() < HANDS:
             centre, radius = now.balls()[int(g.integers(len(now.balls())))]
-            hand = _hand_over(g, centre + [0, 0, radius])
+            hand = _hand_over(g, centre + np.array([0.0, 0.0, radius]))
         _show(studio.world, "hand", hand)
         yield WrittenMoment((now.view("cam0", pose),), float(k))
 
@@ -155,8 +153,8 @@ def robot_only(studio: Studio) -> Iterator[WrittenMoment]:
     for k in range(studio.settings.views):
         grip = _gripper_over(g)
         _show(studio.world, "gripper", grip)
-        balls = [(grip[:3, 3] + grip[:3, :3] @ [0, 0, -0.08], 0.16)]
-        pose = overview(g, balls, studio.fovy, float(g.uniform(0, 2 * np.pi)), studio.max_roll)
+        turn, roll = g.uniform(0, 2 * np.pi), g.uniform(-studio.max_roll, studio.max_roll)
+        pose = orbit(grip[:3, 3], g.uniform(0.35, 0.9), turn, np.deg2rad(g.uniform(10, 45)), roll)
         yield WrittenMoment((studio.view("cam0", pose),), k / 10)
 
 
@@ -179,15 +177,25 @@ def _hand_over(generator: np.random.Generator, top: Float[np.ndarray, " 3"]) -> 
     c, s = np.cos(yaw), np.sin(yaw)
     pose = np.eye(4)
     pose[:2, :2] = [[c, -s], [s, c]]
-    pose[:3, 3] = top + [*generator.uniform(-0.05, 0.05, 2), generator.uniform(0.02, 0.06)]
+    pose[:3, 3] = top + np.append(generator.uniform(-0.05, 0.05, 2), generator.uniform(0.02, 0.06))
     pose[:2, 3] -= 0.05 * np.array([c, s])
+    return pose
+
+
+def _held() -> Float[np.ndarray, "4 4"]:
+    """Camera from gripper of a wrist camera: the fingers come in from below, one left and one right."""
+    tilt = np.deg2rad(35)
+    c, s = np.cos(tilt), np.sin(tilt)
+    pose = np.eye(4)
+    pose[:3, :3] = np.array([[0, -c, -s], [1, 0, 0], [0, -s, c]]).T
+    pose[:3, 3] = 0.0, 0.08, 0.08
     return pose
 
 
 def _gripper_over(generator: np.random.Generator) -> Float[np.ndarray, "4 4"]:
     """Fingers down, tilted a little, 8 to 25 cm above the table."""
     place = np.append(generator.uniform(-0.15, 0.15, 2), generator.uniform(0.08, 0.25))
-    aim = place + [*generator.uniform(-0.4, 0.4, 2), -1.0]
+    aim = place + np.append(generator.uniform(-0.4, 0.4, 2), -1.0)
     return look_at(place, aim, float(generator.uniform(0, 2 * np.pi)))
 
 

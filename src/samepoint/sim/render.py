@@ -21,7 +21,7 @@ import torch
 from samepoint.data.bop_writer import BopWriter, ObjectMesh, SceneWriter
 from samepoint.data.files import clear_disk_errors
 from samepoint.errors import DataError
-from samepoint.sim.pool import Instance, Slot, deal, make_instance, pool, stream
+from samepoint.sim.pool import Instance, Slot, deal, make_instance, stream
 from samepoint.sim.prints import read_texture_folder
 from samepoint.sim.recordings import MODES, Studio
 from samepoint.sim.renderer import Renderer, load_mujoco
@@ -68,7 +68,9 @@ def render_dataset(
 def _render_into(root: Path, settings: RenderSettings, progress: Callable[[int, int], None] | None) -> None:
     writer = BopWriter(root, _description(settings))
     jobs = [
-        (split, number, hand) for split in range(len(SPLITS)) for number, hand in enumerate(deal(settings, split))
+        (split, number, hand)
+        for split in range(len(SPLITS))
+        for number, hand in enumerate(deal(settings, split))
     ]
     used = {slot for _, _, hand in jobs for slot in hand}
 
@@ -118,8 +120,10 @@ def render_scene(root: Path, settings: RenderSettings, job: Job) -> None:
     world = build_world(mujoco, generator, instances, distractors, offscreen)
     renderer = Renderer(mujoco, world.model, context, settings.size, SUPERSAMPLE)
     try:
-        studio = Studio(world, renderer, settings, generator, fovy=float(np.deg2rad(generator.uniform(35, 60))),
-                        gain=float(generator.uniform(0.36, 0.58)))  # fmt: skip
+        fovy = float(np.deg2rad(generator.uniform(35, 60)))
+        studio = Studio(
+            world, renderer, settings, generator, fovy, exposure=float(generator.uniform(0.36, 0.58))
+        )
         with SceneWriter(root, SPLITS[split], number, mode) as scene:
             for moment in MODES[mode](studio):
                 scene.add_moment(moment.views, moment.time, moment.sync_group)
@@ -168,4 +172,8 @@ def _description(settings: RenderSettings) -> dict[str, object]:
     """The settings as JSON values, without what must not change the result."""
     out = {key: value for key, value in asdict(settings).items() if key != "workers"}
     folder = settings.texture_folder
-    return {**out, "program": "samepoint data render", "texture_folder": None if folder is None else folder.name}
+    return {
+        **out,
+        "program": "samepoint data render",
+        "texture_folder": None if folder is None else folder.name,
+    }

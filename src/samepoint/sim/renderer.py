@@ -1,7 +1,7 @@
 """MuJoCo's offscreen renderer: colour, metric depth and geom ids of a camera given by K and its pose.
 
-The only file that knows OpenGL: its camera axes (x right, y up, looking along -z), its image (bottom row first)
-and its depth buffer.
+The only file that knows OpenGL: its camera axes (x right, y up, looking along -z), its image (bottom row
+first) and its depth buffer.
 """
 
 from __future__ import annotations
@@ -38,6 +38,7 @@ def load_mujoco() -> ModuleType:
     Raises MissingDependencyError naming the Debian packages when there is none.
     """
     chosen = os.environ.get("MUJOCO_GL")
+    reason: Exception | None = None
     for backend in (chosen,) if chosen else BACKENDS:
         os.environ["MUJOCO_GL"] = backend
         if backend in BACKENDS:
@@ -82,7 +83,9 @@ class Renderer:
     `supersample` times the size is drawn in colour and averaged; depth and ids are exact, one ray a pixel.
     """
 
-    def __init__(self, mujoco: ModuleType, model: Any, context: Any, size: tuple[int, int], supersample: int = 2):
+    def __init__(
+        self, mujoco: ModuleType, model: Any, context: Any, size: tuple[int, int], supersample: int = 2
+    ):
         self._mj, self._model, self._size, self._factor = mujoco, model, size, supersample
         context.make_current()
         self._scene = mujoco.MjvScene(model=model, maxgeom=400)

@@ -21,8 +21,9 @@ class RenderSettings:
     two where possible, are for validation and test, unless `split_scenes` gives the exact numbers (train,
     validation, test). `views`: images a recording (for a rig: moments times `cameras`). `size`: (height,
     width). `mode`: one, or several that take turns. `instances`: objects of each family that (train,
-    validation, test) may draw from. `objects_per_scene`, `distractors`: (lowest, highest). `max_roll`: degrees.
-    `noise`: depth, colour and pose errors of a sensor. `gripper`: a wrist camera's gripper in view of scans.
+    validation, test) may draw from. `objects_per_scene`, `distractors`: (lowest, highest). `max_roll`:
+    degrees. `noise`: depth, colour and pose errors of a sensor. `gripper`: a wrist camera's gripper is in
+    view of scans.
     `texture_folder`: images for the main parts of objects. The result does not depend on `workers`.
     """
 

@@ -102,7 +102,7 @@ def _options(mujoco: ModuleType, spec: Any, offscreen: tuple[int, int]) -> None:
     spec.visual.map.znear, spec.visual.map.zfar = NEAR, FAR
     spec.visual.map.shadowclip = 1.2
     spec.visual.quality.offsamples, spec.visual.quality.shadowsize = 0, 1024
-    getattr(spec.visual, "global_").offheight, getattr(spec.visual, "global_").offwidth = offscreen
+    spec.visual.global_.offheight, spec.visual.global_.offwidth = offscreen
 
 
 def _material(mujoco: ModuleType, spec: Any, name: str, picture: Picture, shine: float = 0.2) -> str:
@@ -122,7 +122,9 @@ def _ground(generator: np.random.Generator, size: tuple[int, int] = (256, 256)) 
     base = _muted(generator)
     kind = generator.uniform()
     if kind < 0.3:
-        tone = pat.from_hsv(generator.uniform(0.04, 0.1), generator.uniform(0.3, 0.7), generator.uniform(0.4, 0.9))
+        tone = pat.from_hsv(
+            generator.uniform(0.04, 0.1), generator.uniform(0.3, 0.7), generator.uniform(0.4, 0.9)
+        )
         picture = pat.wood(generator, size, tone)
     else:
         picture = pat.gradient(size, base, _muted(generator) if kind < 0.4 else base, 0.7)
@@ -157,7 +159,9 @@ def _room(mujoco: ModuleType, spec: Any, generator: np.random.Generator) -> None
                             friction=[0.9, 0.01, 0.002], condim=6)  # fmt: skip
     floor = _material(mujoco, spec, "floor", _ground(generator), 0.0)
     passive = {"contype": 0, "conaffinity": 0}
-    spec.worldbody.add_geom(type=kind.mjGEOM_PLANE, size=[4, 4, 0.1], pos=[0, 0, -0.75], material=floor, **passive)
+    spec.worldbody.add_geom(
+        type=kind.mjGEOM_PLANE, size=[4, 4, 0.1], pos=[0, 0, -0.75], material=floor, **passive
+    )
     for k in range(int(generator.integers(1, 5))):
         wall = _material(mujoco, spec, f"wall{k}", _ground(generator), 0.0)
         angle, far = generator.uniform(0, np.pi / 2) + k * np.pi / 2, float(generator.uniform(1.9, 3.0))
@@ -171,7 +175,11 @@ def _room(mujoco: ModuleType, spec: Any, generator: np.random.Generator) -> None
 def _lights(mujoco: ModuleType, spec: Any, generator: np.random.Generator) -> None:
     head = spec.visual.headlight
     ambient = float(generator.uniform(0.2, 0.42))
-    head.ambient, head.diffuse, head.specular = [ambient] * 3, [float(generator.uniform(0.02, 0.15))] * 3, [0.0] * 3
+    head.ambient, head.diffuse, head.specular = (
+        [ambient] * 3,
+        [float(generator.uniform(0.02, 0.15))] * 3,
+        [0.0] * 3,
+    )
     number = int(generator.integers(1, 4))
     power = generator.uniform(0.55, 0.9) / number**0.7
     for k in range(number):
@@ -181,7 +189,7 @@ def _lights(mujoco: ModuleType, spec: Any, generator: np.random.Generator) -> No
         tint = np.array([1 + warm, 1.0, 1 - warm]) * power * generator.uniform(0.6, 1.2)
         light = spec.worldbody.add_light(pos=place, dir=-place / 2.0, diffuse=tint, specular=0.6 * tint)
         light.ambient = [0.0] * 3
-        light.castshadow = k == 0 or bool(generator.uniform() < 0.3)
+        light.castshadow = k == 0 and bool(generator.uniform() < 0.85)
         if hasattr(light, "type"):
             light.type = mujoco.mjtLightType.mjLIGHT_DIRECTIONAL
         else:
@@ -212,9 +220,11 @@ def _add_distractor(
     pat.emblem(generator, picture, (128, 128), 60, pat.random_colour(generator))
     _free_body(mujoco, spec, name, type=kind, size=size, density=300,
                material=_material(mujoco, spec, name, picture, 0.3))  # fmt: skip
-    reach = size if kind in (kinds.mjGEOM_BOX, kinds.mjGEOM_ELLIPSOID) else np.array([size[0], size[0], size[1]])
+    reach = (
+        size if kind in (kinds.mjGEOM_BOX, kinds.mjGEOM_ELLIPSOID) else np.array([size[0], size[0], size[1]])
+    )
     if kind == kinds.mjGEOM_CAPSULE:
-        reach = reach + [0, 0, size[0]]
+        reach = reach + np.array([0.0, 0.0, size[0]])
     return np.array([[x, y, z] for x in (-1, 1) for y in (-1, 1) for z in (-1, 1)]) * reach
 
 
@@ -234,9 +244,16 @@ def _hand(mujoco: ModuleType, spec: Any, generator: np.random.Generator) -> None
     for y, long in ((-0.034, 0.05), (-0.012, 0.062), (0.011, 0.058), (0.034, 0.045)):
         bend = generator.uniform(0.2, 1.0)
         joint = (0.035 + 0.6 * long * np.cos(bend * 0.5), 1.1 * y, -0.6 * long * np.sin(bend * 0.5))
-        tip = (joint[0] + 0.6 * long * np.cos(bend * 1.3), 1.15 * y, joint[2] - 0.6 * long * np.sin(bend * 1.3))
+        tip = (
+            joint[0] + 0.6 * long * np.cos(bend * 1.3),
+            1.15 * y,
+            joint[2] - 0.6 * long * np.sin(bend * 1.3),
+        )
         bones += [((0.035, y, 0), joint, 0.0095), (joint, tip, 0.0085)]
-    bones += [((-0.04, 0.03, -0.005), (0.005, 0.065, -0.03), 0.013), ((0.005, 0.065, -0.03), (0.04, 0.06, -0.05), 0.01)]
+    bones += [
+        ((-0.04, 0.03, -0.005), (0.005, 0.065, -0.03), 0.013),
+        ((0.005, 0.065, -0.03), (0.04, 0.06, -0.05), 0.01),
+    ]
     for start, end, radius in bones:
         _bar(mujoco, body, start, end, radius, skin)
 
@@ -250,10 +267,14 @@ def _gripper(mujoco: ModuleType, spec: Any, generator: np.random.Generator) -> N
     passive = {"contype": 0, "conaffinity": 0}
     body.add_geom(type=box, size=[0.03, 0.06, 0.03], pos=[0, 0, -0.03], rgba=shell, **passive)
     for side in (-1, 1):
-        body.add_geom(type=box, size=[0.01, 0.007, 0.03], pos=[0, side * (gap + 0.007), 0.03], rgba=dark, **passive)
-        body.add_geom(type=box, size=[0.01, 0.004, 0.012], pos=[0, side * (gap + 0.003), 0.05], rgba=pad, **passive)
-    _bar(mujoco, body, (0, 0, -0.06), (0, 0, -0.14), 0.035, shell)
-    _bar(mujoco, body, (0, 0, -0.14), (0.12, 0.05, -0.6), 0.045, dark)
+        body.add_geom(
+            type=box, size=[0.01, 0.007, 0.03], pos=[0, side * (gap + 0.007), 0.03], rgba=dark, **passive
+        )
+        body.add_geom(
+            type=box, size=[0.01, 0.004, 0.012], pos=[0, side * (gap + 0.003), 0.05], rgba=pad, **passive
+        )
+    _bar(mujoco, body, (0, 0, -0.06), (0, 0, -0.14), 0.03, shell)
+    _bar(mujoco, body, (0, 0, -0.14), (0.2, 0.05, -0.55), 0.034, dark)
 
 
 def _bar(

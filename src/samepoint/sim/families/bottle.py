@@ -17,6 +17,7 @@ def parts(shape: Shape) -> list[Part]:
     shoulder = smooth([(neck, h - lid), (neck, h - lid - 0.01), (0.5 * (r + neck), 0.5 * (top + h - lid)),
                        (r, top)], 10)  # fmt: skip
     body = smooth([(r, top), (r * shape["waist"], 0.55 * top), (r, 0.2 * top), (r, 0.012), (0.9 * r, 0)], 16)
+    lid_line = [(neck + 0.003, h - 0.001), (neck + 0.004, h - 0.5 * lid), (neck + 0.004, h - lid)]
     square = shape["square"]
     blend = np.linspace(2.0, square, len(shoulder))
     return [
@@ -24,8 +25,7 @@ def parts(shape: Shape) -> list[Part]:
              (0.0, 0.0, 1.0, 0.6)),
         Part("shoulder", revolve(shoulder, SEGMENTS, blend) * _depth(shoulder, shape["depth"]),
              (0.0, 0.6, 1.0, 0.8)),
-        Part("cap", revolve([(neck + 0.003, h - 0.001), (neck + 0.004, h - 0.5 * lid), (neck + 0.004, h - lid)],
-                            SEGMENTS), (0.0, 0.8, 0.6, 0.9)),
+        Part("cap", revolve(lid_line, SEGMENTS), (0.0, 0.8, 0.6, 0.9)),
         Part("cap_top", revolve(spaced([(0, h), (neck + 0.003, h - 0.001)], 4), SEGMENTS),
              (0.6, 0.8, 0.8, 1.0)),
         Part("cap_under", revolve(spaced([(neck + 0.004, h - lid), (neck, h - lid)], 2), SEGMENTS),

@@ -41,7 +41,9 @@ def _brim(shape: Shape) -> tuple[Grid, Grid]:
     across = np.linspace(-1, 1, 25)
     out = np.linspace(0, 1, 7)[:, None]
     reach = shape["brim"] * np.sqrt(np.clip(1 - across**2, 0, 1)) ** 0.8
-    inner = 0.985 * np.stack([shape["width"] / 2 * np.cos(angle), shape["length"] / 2 * np.sin(angle)], axis=-1)
+    inner = 0.985 * np.stack(
+        [shape["width"] / 2 * np.cos(angle), shape["length"] / 2 * np.sin(angle)], axis=-1
+    )
     x = inner[:, 0] * (1 + 0.12 * out * np.sqrt(np.clip(1 - across**2, 0, 1)))
     y = inner[:, 1] - out * reach
     drop = shape["curve"] * (x / (shape["width"] / 2)) ** 2

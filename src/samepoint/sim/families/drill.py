@@ -9,18 +9,20 @@ from samepoint.sim.families.surface import Part, closed_tube, ellipsoid, revolve
 
 
 def parts(shape: Shape) -> list[Part]:
-    length, radius, high = shape["length"], shape["radius"], shape["height"]
+    radius, high = shape["radius"], shape["height"]
     axis, half = high + radius, shape["length"] / 2
     lean, bit = shape["lean"], shape["bit"]
     nose = -half - shape["chuck"]
     body = [(0, half, axis), (0, half - 0.008, axis), (0, half * 0.4, axis), (0, -half * 0.4, axis),
             (0, -half, axis)]  # fmt: skip
-    grip = [(0, 0.015 * half, axis - 0.4 * radius), (0, lean * 0.3, 0.75 * high), (0, lean * 0.8, 0.35 * high),
-            (0, lean, 0.12 * high)]  # fmt: skip
+    grip = [(0, 0.015 * half, axis - 0.4 * radius), (0, lean * 0.3, 0.75 * high), 
+            (0, lean * 0.8, 0.35 * high), (0, lean, 0.12 * high)]  # fmt: skip
     w, d = shape["battery"] / 2, shape["battery"] * 0.72
     block = [(0.0, 0.033), (0.9, 0.033), (1.0, 0.029), (1.0, 0.004), (0.94, 0.0), (0.0, 0.0)]
     rows = np.concatenate([[block[0]], spaced(block[1:5], 8), [block[5]]])
     battery = revolve(rows, 24, np.full(len(rows), 6.0)) * (w, d, 1.0) + (0, lean - 0.12 * d, 0)
+    hold = [(0.62 * radius, 0.82 * radius)] * 14
+    button = (0.007, 0.012, 0.014)
     widths = [0.72, 0.95, 1.0, 1.0, 0.8]
     return [
         Part("body", closed_tube(smooth(body, 14), radius * np.interp(
@@ -30,10 +32,10 @@ def parts(shape: Shape) -> list[Part]:
              (0.5, 0.0, 0.75, 0.2)),
         Part("bit", closed_tube([(0, nose, axis), (0, nose - bit * 0.9, axis), (0, nose - bit, axis)],
                                 [0.0032, 0.0032, 0.001], 10, (1, 0, 0)), (0.75, 0.0, 1.0, 0.2)),
-        Part("handle", closed_tube(smooth(grip, 14), [(0.62 * radius, 0.82 * radius)] * 14, 20, (1, 0, 0), 2.6),
+        Part("handle", closed_tube(smooth(grip, 14), hold, 20, (1, 0, 0), 2.6),
              (0.0, 0.5, 0.5, 1.0)),
         Part("battery", battery, (0.5, 0.2, 1.0, 0.6)),
-        Part("trigger", ellipsoid((0, 0.3 * lean - 0.85 * radius, 0.8 * high), (0.007, 0.012, 0.014), 8, 12, 2.6),
+        Part("trigger", ellipsoid((0, 0.3 * lean - 0.85 * radius, 0.8 * high), button, 8, 12, 2.6),
              (0.5, 0.6, 0.75, 0.8)),
         Part("vent", ellipsoid((0, half * 0.55, axis + radius * 0.95), (0.012, 0.02, 0.004), 6, 12, 4.0),
              (0.5, 0.8, 1.0, 1.0)),

@@ -68,8 +68,8 @@ class Family:
 class Model:
     """One object: metres, object frame (z up, front -y, base at z = 0).
 
-    `coordinates` are canonical: the vertex's place in the family's template, scaled evenly so that the longest
-    side of the template's bounding box is [0, 1]. `uv` is (right, down) in the texture, fractions.
+    `coordinates` are canonical: the vertex's place in the family's template, scaled evenly so that the
+    longest side of the template's bounding box is [0, 1]. `uv` is (right, down) in the texture, fractions.
     """
 
     vertices: Float[np.ndarray, "v 3"]

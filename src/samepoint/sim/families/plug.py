@@ -14,18 +14,24 @@ def parts(shape: Shape) -> list[Part]:
     t = np.linspace(0, 1, 12)
     waist = np.interp(t, [0, 0.2, 0.45, 0.75, 1], [0.28, 0.55, shape["waist"], 1.0, 0.97])
     path = np.stack([0 * t, length * (0.5 - t), 0 * t + z], axis=1)
+    rings = np.stack([wide * waist, thick * np.sqrt(waist)], axis=1)
     bend = shape["bend"]
     cable = [(0, length / 2 - 0.004, z), (0, length / 2 + 0.02, z), (bend * 0.4, length / 2 + 0.06, 0.7 * z),
              (bend, length / 2 + 0.1, 0.004)]  # fmt: skip
     gap, pin = shape["gap"] / 2, shape["prong"]
-    front = -length / 2
+    front, badge = -length / 2, (0.3 * wide, 0.12 * length, 0.0016)
 
     def prong(x: float) -> np.ndarray:
-        points = [(x, front + 0.002, z), (x, front - 0.5 * pin, z), (x, front - 0.9 * pin, z), (x, front - pin, z)]
+        points = [
+            (x, front + 0.002, z),
+            (x, front - 0.5 * pin, z),
+            (x, front - 0.9 * pin, z),
+            (x, front - pin, z),
+        ]
         return closed_tube(points, [0.0026, 0.0026, 0.0026, 0.0016], 12, (1, 0, 0))
 
     return [
-        Part("body", closed_tube(path, np.stack([wide * waist, thick * np.sqrt(waist)], 1), 28, (1, 0, 0), 3.2),
+        Part("body", closed_tube(path, rings, 28, (1, 0, 0), 3.2),
              (0.0, 0.0, 0.7, 0.7)),
         Part("prong_left", prong(-gap), (0.7, 0.0, 0.85, 0.3)),
         Part("prong_right", prong(gap), (0.85, 0.0, 1.0, 0.3)),
@@ -33,7 +39,7 @@ def parts(shape: Shape) -> list[Part]:
              (0.7, 0.3, 1.0, 0.7)),
         Part("cable", tube(smooth(cable, 18), 0.0036, 10, (1, 0, 0)), (0.0, 0.7, 0.7, 1.0)),
         Part("cable_end", ellipsoid(cable[-1], (0.0035, 0.0035, 0.0035), 6, 10), (0.7, 0.7, 0.85, 0.85)),
-        Part("mark", ellipsoid((0, -0.1 * length, z + thick * 0.97), (0.3 * wide, 0.12 * length, 0.0016), 6, 14),
+        Part("mark", ellipsoid((0, -0.1 * length, z + thick * 0.97), badge, 6, 14),
              (0.85, 0.7, 1.0, 0.85)),
     ]  # fmt: skip
 

@@ -96,7 +96,8 @@ def _roundness(share: np.ndarray) -> np.ndarray:
 def _tongue(collar: np.ndarray) -> Grid:
     front = collar[SEGMENTS // 2]
     wide = 0.6 * np.ptp(collar[:, 0])
-    path = np.stack([front + (0, 0.004 + 0.018 * s, 0.028 - 0.05 * (1 - s)) for s in (1.0, 0.6, 0.2, -0.2)])
+    rise = [np.array([0, 0.004 + 0.018 * s, 0.028 - 0.05 * (1 - s)]) for s in (1.0, 0.6, 0.2, -0.2)]
+    path = front + np.stack(rise)
     return closed_tube(path, [(wide * k, 0.003) for k in (0.42, 0.5, 0.5, 0.45)], 16, (1, 0, 0), 3.0)
 
 

@@ -1,4 +1,4 @@
-"""Socket: a surface-mounted power socket lying on its back; frame, round recess, pins holes and a cable nose."""
+"""Socket: a power socket lying on its back; frame, round recess with holes and clips, cable nose and lamp."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ def parts(shape: Shape) -> list[Part]:
     floor = spaced([(0.0, high - deep), (cup * 0.96, high - deep)], 6)
     ear = size * stretch[1]
     nose = [(0, ear - 0.004, high * 0.5), (0, ear + 0.006, high * 0.5), (0, ear + shape["nose"], high * 0.5)]
+    clip = (0.004, 0.003, 0.5 * deep)
     return [
         Part("frame", frame, (0.0, 0.0, 1.0, 0.25)),
         Part("edge", revolve(edge, SEGMENTS, np.full(8, square), stretch), (0.0, 0.25, 1.0, 0.5)),
@@ -35,9 +36,9 @@ def parts(shape: Shape) -> list[Part]:
         Part("hole_right", ellipsoid((0.0095, 0, high - deep), (0.003, 0.003, 0.001), 4, 12),
              (0.6, 0.75, 0.7, 0.85)),
         Part("nose", closed_tube(nose, [0.009, 0.008, 0.005], 14, (1, 0, 0)), (0.5, 0.85, 0.75, 1.0)),
-        Part("clip_front", ellipsoid((0, -cup * 0.93, high - 0.5 * deep), (0.004, 0.003, 0.5 * deep), 6, 10, 4.0),
+        Part("clip_front", ellipsoid((0, -cup * 0.93, high - 0.5 * deep), clip, 6, 10, 4.0),
              (0.75, 0.75, 0.85, 0.85)),
-        Part("clip_back", ellipsoid((0, cup * 0.93, high - 0.5 * deep), (0.004, 0.003, 0.5 * deep), 6, 10, 4.0),
+        Part("clip_back", ellipsoid((0, cup * 0.93, high - 0.5 * deep), clip, 6, 10, 4.0),
              (0.85, 0.75, 0.95, 0.85)),
         Part("lamp", ellipsoid((0.72 * size, -0.72 * ear, high), (0.006, 0.004, 0.003), 6, 12, 3.0),
              (0.75, 0.85, 1.0, 1.0)),

@@ -1,7 +1,7 @@
-"""Surfaces as grids: a part is a grid of points whose rows go down and columns go right, seen from outside.
+"""Surfaces as grids: a part is a grid of points; rows go down and columns right, seen from outside.
 
-That one rule makes faces point outwards and keeps textures from being mirrored. Families build every part with
-the same number of rows and columns whatever the shape, so all instances share their mesh topology.
+That one rule makes faces point outwards and keeps textures from being mirrored. Families build every part
+with the same number of rows and columns whatever the shape, so all instances share their mesh topology.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ Numbers = np.ndarray | Sequence[Any] | float | int
 
 @dataclass(frozen=True)
 class Part:
-    """A named piece of surface (metres) and its panel of the texture: rows run down the panel, columns right."""
+    """A named piece of surface (metres) and its panel of the texture: rows run down it, columns right."""
 
     name: str
     grid: Grid
@@ -77,7 +77,7 @@ def revolve(
     exponent: Numbers = 2.0,
     stretch: tuple[float, float] = (1.0, 1.0),
 ) -> Grid:
-    """A profile of (radius, z), outside going down, around the z axis; `exponent` above 2 squares the ring."""
+    """A profile of (radius, z), outside going down, around the z axis; `exponent` > 2 squares the ring."""
     p = np.asarray(profile, dtype=float)
     ring = np.broadcast_to(around(segments, exponent), (len(p), segments + 1, 2))
     xy = ring * p[:, None, :1] * np.asarray(stretch)

@@ -28,13 +28,19 @@ def parts(shape: Shape) -> list[Part]:
     ]  # fmt: skip
     for k, (side, sign) in enumerate((("left", -1), ("right", 1))):
         x = 0.5 * k
-        tall = ellipsoid((sign * spread, 0, top + 0.62 * face + 0.5 * ear), (0.36 * face, 0.16 * face, ear), 10, 14)
+        tall = ellipsoid(
+            (sign * spread, 0, top + 0.62 * face + 0.5 * ear), (0.36 * face, 0.16 * face, ear), 10, 14
+        )
         tall = rotate(tall, 1, sign * shape["ear_tilt"], (sign * spread, 0, top + 0.5 * face))
-        hand = ellipsoid((sign * (body[0] + 0.02 * s), -0.05 * s, middle + 0.02 * s), (arm, arm, 0.22 * s), 12, 14)
+        hand = ellipsoid(
+            (sign * (body[0] + 0.02 * s), -0.05 * s, middle + 0.02 * s), (arm, arm, 0.22 * s), 12, 14
+        )
         hand = rotate(hand, 0, -shape["arm"], (0, 0, middle + 0.16 * s))
         hand = rotate(hand, 1, -sign * 0.3, (sign * body[0], 0, middle + 0.16 * s))
         foot = ellipsoid((sign * 0.2 * s, -body[1] * 0.9, 0.11 * s), (leg, 0.2 * s, leg * 0.92), 12, 14)
-        eye = ellipsoid((sign * 0.4 * face, -0.03 * s - face * 0.86, top + 0.2 * face), (0.09 * face,) * 3, 6, 10)
+        eye = ellipsoid(
+            (sign * 0.4 * face, -0.03 * s - face * 0.86, top + 0.2 * face), (0.09 * face,) * 3, 6, 10
+        )
         out += [
             Part(f"ear_{side}", tall, (x, 0.6, x + 0.25, 0.8)),
             Part(f"arm_{side}", hand, (x + 0.25, 0.6, x + 0.5, 0.8)),
