@@ -5,6 +5,7 @@ import torch.nn.functional as F
 from samepoint.correspondence.confidence import mass_near
 from samepoint.correspondence.sampling import sample_descriptors
 from samepoint.correspondence.scores import cell_scores, score_maps, scores_at
+from samepoint.correspondence.upsampling import cell_norms, gram_maps
 from samepoint.errors import ModelError
 from samepoint.geometry.pixels import cell_centres, pixel_grid, resize_pixels
 from samepoint.types import CellMap, DescriptorMap
@@ -122,3 +123,13 @@ def test_queries_of_another_network_are_refused(generator):
     for call in (score_maps, cell_scores):
         with pytest.raises(ModelError, match="dimensions"):
             call(queries[..., :2], map)
+
+
+def test_gram_maps_are_the_products_of_neighbours_whatever_the_strips(generator, monkeypatch):
+    values = torch.randn(2, 3, 7, 5, generator=generator, dtype=torch.float64)
+    whole = gram_maps(values)
+    torch.testing.assert_close(cell_norms(whole), values.square().sum(1))
+    torch.testing.assert_close(whole[1, 0, 1, 4, 2], values[1, :, 4, 2] @ values[1, :, 4, 3])
+    torch.testing.assert_close(whole[1, 1, 0, 4, 2], values[1, :, 4, 2] @ values[1, :, 5, 2])
+    monkeypatch.setattr("samepoint.correspondence.upsampling.STRIP_ELEMENTS", 2 * 3 * 5 * 2)
+    torch.testing.assert_close(gram_maps(values), whole)

@@ -9,7 +9,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from samepoint.correspondence.affinity import MIN_NORM
-from samepoint.correspondence.upsampling import Axis, gram_maps, pixel_axes
+from samepoint.correspondence.upsampling import Axis, cell_norms, gram_maps, pixel_axes
 from samepoint.types import DescriptorMap, Metric, Size
 
 ROUNDING = 1e-5
@@ -105,7 +105,8 @@ class Quads:
 def make_quads(values: Float[Tensor, "b d h w"], map: DescriptorMap, size: Size) -> Quads:
     """The quads of `values` (at least 2 x 2 cells, placed like `map`), searched at the pixels of `size`."""
     down, right = pixel_axes(map, size)
-    gram, own = gram_maps(values), torch.linalg.vector_norm(values, dim=1).square()
+    gram = gram_maps(values)
+    own = cell_norms(gram)
     corners = (own[:, :-1, :-1], own[:, :-1, 1:], own[:, 1:, :-1], own[:, 1:, 1:])
     stacked = torch.stack(corners)
     return Quads(

@@ -24,6 +24,9 @@ from torch import Tensor
 from samepoint.geometry.pixels import cells_from_pixels, resize_pixels
 from samepoint.types import DescriptorMap, Size
 
+STRIP_ELEMENTS = 1 << 19
+"""How many numbers of a map the Gram maps take at once: small temporary tensors are cheaper than large."""
+
 
 @dataclass(frozen=True)
 class Axis:
@@ -69,8 +72,15 @@ def at_least_two(values: Float[Tensor, "b d h w"]) -> Float[Tensor, "b d h2 w2"]
 
 def gram_maps(values: Float[Tensor, "b d h w"]) -> Float[Tensor, "b 3 3 r c"]:
     """A of the module docstring for every quad of a map of at least 2 x 2 cells (r = h-1, c = w-1)."""
+    batch, dim, height, width = values.shape
+    rows = max(1, STRIP_ELEMENTS // max(1, batch * dim * width))
+    strips = [_gram_strip(values[:, :, r : r + rows + 1]) for r in range(0, height - 1, rows)]
+    return torch.cat(strips, dim=3)
+
+
+def _gram_strip(values: Float[Tensor, "b d h w"]) -> Float[Tensor, "b 3 3 r c"]:
     top, bottom = values[:, :, :-1], values[:, :, 1:]
-    own = torch.linalg.vector_norm(values, dim=1).square()
+    own = (values * values).sum(1)
     right = (values[..., :-1] * values[..., 1:]).sum(1)
     lower = (top * bottom).sum(1)
     cross = ((top[..., :-1] * bottom[..., 1:]).sum(1) + (top[..., 1:] * bottom[..., :-1]).sum(1)) / 2
@@ -80,6 +90,13 @@ def gram_maps(values: Float[Tensor, "b d h w"]) -> Float[Tensor, "b 3 3 r c"]:
         torch.stack((own[:, 1:, :-1], right[:, 1:], own[:, 1:, 1:]), dim=1),
     )
     return torch.stack(rows, dim=1)
+
+
+def cell_norms(gram: Float[Tensor, "b 3 3 r c"]) -> Float[Tensor, "b h w"]:
+    """||D||^2 of every cell, read from the Gram maps."""
+    upper = torch.cat((gram[:, 0, 0], gram[:, 0, 2, :, -1:]), dim=2)
+    last = torch.cat((gram[:, 2, 0, -1:], gram[:, 2, 2, -1:, -1:]), dim=2)
+    return torch.cat((upper, last), dim=1)
 
 
 def squared_norm(gram: Float[Tensor, "b 3 3 r c"], down: Axis, right: Axis) -> Float[Tensor, "b H W"]:
