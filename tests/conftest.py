@@ -31,3 +31,29 @@ def realdata() -> Path:
     if not REALDATA.is_dir():
         pytest.skip(f"real recordings are not present at {REALDATA}")
     return REALDATA
+
+
+@pytest.fixture(scope="session")
+def rendered(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small rendered data set: scans of three families; two test scenes share every object."""
+    from samepoint.sim.render import render_dataset
+    from samepoint.sim.settings import RenderSettings
+
+    settings = RenderSettings(
+        families=("mug", "box", "toy"),
+        views=6,
+        size=(96, 128),
+        split_scenes=(4, 2, 2),
+        instances=(2, 1, 1),
+        objects_per_scene=(3, 3),
+        distractors=(0, 1),
+        max_roll=20.0,
+        workers=1,
+    )
+    return render_dataset(tmp_path_factory.mktemp("rendered") / "data", settings)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Decoded frames go to a folder of the test run, not to the user's cache."""
+    os.environ["XDG_CACHE_HOME"] = str(tmp_path_factory.mktemp("cache"))

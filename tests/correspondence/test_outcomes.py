@@ -322,6 +322,6 @@ def test_real_depth_noise(realdata):
     print(
         f"don_frame: visible {got.visible.float().mean():.3f}, one-sided {one_sided:.3f}, shifted {shifted}"
     )
-    assert got.visible.float().mean() > 0.9
+    assert got.visible.float().mean() > 0.87
     assert one_sided < 0.6
-    assert max(shifted.values()) < 0.04
+    assert max(shifted.values()) < 0.02

@@ -23,7 +23,7 @@ def depth_at(
     unknown = torch.isnan(window)
     distance = torch.where(unknown, torch.inf, offset.square().sum(-1))
     nearest = window.gather(-1, distance.argmin(-1, keepdim=True))[..., 0]
-    corners, weights = _corners(depth, uv)
+    corners, weights = depth_corners(depth, uv)
     low, high = corners.amin(-1), corners.amax(-1)
     smooth = high - low <= edge * low
     blended = 1 / (weights / torch.where(smooth[..., None], corners, 1.0)).sum(-1)
@@ -53,7 +53,9 @@ def known(depth: Float[Tensor, "*b"]) -> Bool[Tensor, "*b"]:
     return (depth > 0) & torch.isfinite(depth)
 
 
-def _corners(depth: Tensor, uv: Tensor) -> tuple[Tensor, Tensor]:
+def depth_corners(
+    depth: Float[Tensor, "*b h w"], uv: Float[Tensor, "*b n 2"]
+) -> tuple[Float[Tensor, "*b n 4"], Float[Tensor, "*b n 4"]]:
     """Depths of the four pixels around uv "*b n 4" (NaN where unknown) and their bilinear weights."""
     size = (depth.shape[-2], depth.shape[-1])
     limit = uv.new_tensor((size[1] - 1, size[0] - 1))

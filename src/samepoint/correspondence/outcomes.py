@@ -13,7 +13,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from samepoint.correspondence.depth import depth_at, depth_window, known
+from samepoint.correspondence.depth import depth_at, depth_corners, depth_window, known
 from samepoint.errors import DataError
 from samepoint.geometry.cameras import project, unproject
 from samepoint.geometry.motions import compose, invert, transform
@@ -43,11 +43,12 @@ class PosedCamera:
 
 @dataclass(frozen=True)
 class OcclusionTest:
-    """When a predicted depth z agrees with the depths d that B measured within a pixel of the position.
+    """When a predicted depth z agrees with the depth that B measured: |z - d| <= absolute + relative * z.
 
-    It does if |z - d| <= absolute + relative * z + half the local step of d from pixel to pixel, for one of
-    the 3x3 pixels around. The step of a surface is at most `steepest` * z / focal length (a slope of 5 is 79
-    degrees); more is an edge between surfaces. `absolute` is metres.
+    d is blended from the four pixels around the position where they lie on one surface: where they differ by
+    at most `steepest` * z / focal length (a slope of 5 is 79 degrees). Over an edge d may be any of the four.
+    Beside holes it may be any of the 3x3 pixels around, and half the step from pixel to pixel is allowed on
+    top. `absolute` is metres.
     """
 
     absolute: float = 0.003
@@ -83,6 +84,7 @@ def correspond_by_object(
     b_from_object: Float[Tensor, "*b 4 4"],
     depth_b: Float[Tensor, "*b h w"],
     surface_map: Callable[[Float[Tensor, "m 3"]], Float[Tensor, "m 3"]] | None = None,
+    test: OcclusionTest = OcclusionTest(),
 ) -> Correspondences:
     """Pixels on an object whose pose is known in both images, in the same scene or not.
 
@@ -93,7 +95,7 @@ def correspond_by_object(
     xyz_object = transform(invert(a_from_object), unproject(a_intrinsics, uv_a, _unknown_to_nan(depth_a)))
     if surface_map is not None:
         xyz_object = surface_map(xyz_object.flatten(0, -2)).reshape(xyz_object.shape)
-    return _outcomes(uv_a, transform(b_from_object, xyz_object), b_intrinsics, depth_b, OcclusionTest())
+    return _outcomes(uv_a, transform(b_from_object, xyz_object), b_intrinsics, depth_b, test)
 
 
 def correspond_by_warp(
@@ -116,13 +118,21 @@ def surface_agrees(
 
     `focal` is the focal length in pixels. See `OcclusionTest`.
     """
+    margin = test.absolute + test.relative * z
+    steepest = test.steepest * z / focal[..., None]
+    corners, weights = depth_corners(depth, uv)
+    whole = ~torch.isnan(corners).any(-1)
+    connected = whole & (corners.amax(-1) - corners.amin(-1) <= steepest)
+    blended = 1 / (weights / torch.where(whole[..., None], corners, 1.0)).sum(-1)
+    to_corner = (corners - z[..., None]).abs().amin(-1)
+    gap = torch.where(connected, (blended - z).abs(), to_corner)
+    # beside holes: the known pixels around, whose depth may differ by the slope of the surface
     window, _ = depth_window(depth, uv, radius=1)
     grid = window.unflatten(-1, (3, 3))
-    steepest = test.steepest * z / focal[..., None]
-    step = torch.maximum(_step(grid[..., 1, :]), _step(grid[..., :, 1]))
-    margin = test.absolute + test.relative * z + torch.minimum(step, steepest) / 2
-    gap = torch.nan_to_num((window - z[..., None]).abs(), nan=torch.inf).amin(-1)
-    return gap <= margin, ~torch.isnan(window).all(-1)
+    slope = torch.maximum(_step(grid[..., 1, :]), _step(grid[..., :, 1]))
+    near = torch.nan_to_num((window - z[..., None]).abs(), nan=torch.inf).amin(-1)
+    near = near - torch.minimum(slope, steepest) / 2
+    return torch.where(whole, gap, near) <= margin, ~torch.isnan(window).all(-1)
 
 
 def _step(line: Float[Tensor, "*b 3"]) -> Float[Tensor, "*b"]:

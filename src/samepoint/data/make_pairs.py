@@ -90,11 +90,11 @@ def _regions(frame: Frame, uv: Float[Tensor, "n 2"]) -> tuple[str | None, ...] |
         return None
     limit = BOUNDARY * max(frame.labels.shape)
     labels = frame.labels.numpy()
-    edge = np.zeros(labels.shape, np.uint8)
+    edge = np.zeros(labels.shape, np.int16)
     for label in np.unique(labels[labels > 0]):
         mask = np.pad((labels == label).astype(np.uint8), 1)
         inner = cv2.distanceTransform(mask, cv2.DIST_L2, 5)[1:-1, 1:-1]
-        edge |= ((inner > 0) & (inner <= limit)).astype(np.uint8)
+        edge |= ((inner > 0) & (inner <= limit)).astype(np.int16)
     near = _labels_at(torch.from_numpy(edge), uv)
     return tuple("boundary" if flag else "inside" for flag in near.tolist())
 

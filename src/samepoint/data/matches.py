@@ -16,6 +16,7 @@ from torch import Tensor
 
 from samepoint.correspondence.depth import depth_at
 from samepoint.correspondence.outcomes import (
+    OcclusionTest,
     PosedCamera,
     correspond_by_depth,
     correspond_by_object,
@@ -29,6 +30,9 @@ from samepoint.types import Correspondences, Outcome
 
 SURFACE_TOLERANCE = 0.05
 """Canonical units (the template is 1 long): parts that the other instance lacks have no counterpart."""
+
+POSED_OBJECT = OcclusionTest(absolute=0.002, relative=0.004)
+"""Stricter than for scans: object poses come without drift, and thin walls have a back side."""
 
 Identity = Literal["instance", "family"]
 """What counts as the same object: the very same one, or any of its family."""
@@ -130,6 +134,7 @@ class MatchFinder:
             in_b.camera_from_object,
             _depth_or_empty(b),
             surface_map,
+            POSED_OBJECT,
         )
 
     def _surface(self, object_id: int) -> Surface | None:

@@ -1,0 +1,133 @@
+"""True correspondences of rendered views, checked by routes that share no code with how they were found."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from samepoint.correspondence.depth import depth_at
+from samepoint.data.make_pairs import make_pairs
+from samepoint.data.matches import MatchFinder
+from samepoint.data.mesh import load_mesh
+from samepoint.data.open import open_dataset
+from samepoint.data.sampling import ImageSource, PairSampling, PairSource
+from samepoint.data.store import FrameStore
+from samepoint.errors import DataError
+from samepoint.geometry.cameras import unproject
+from samepoint.geometry.motions import invert, transform
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def dataset(rendered):
+    return open_dataset(rendered)
+
+
+@pytest.fixture(scope="module")
+def test_store(dataset):
+    return FrameStore(dataset.split("test"), max_size=None)
+
+
+def object_point(frame, placement, uv):
+    """Where a pixel's surface point lies in the frame of the object it shows."""
+    xyz = unproject(frame.intrinsics, uv, depth_at(frame.depth, uv))
+    return transform(invert(placement.camera_from_object), xyz)
+
+
+def frames_of_two_scenes(store):
+    first = next(i for i, key in enumerate(store.index) if key[0] == 0)
+    others = [i for i, key in enumerate(store.index) if key[0] == 1]
+    return store[first], [store[i] for i in others]
+
+
+def test_a_match_across_scenes_is_the_same_point_of_the_object(test_store, generator):
+    finder = MatchFinder(test_store.dataset)
+    a, others = frames_of_two_scenes(test_store)
+    distances = []
+    for b in others:
+        matches = finder.sample(a, b, 200, generator)
+        for number, (i, j) in enumerate(finder.shared(a, b), start=1):
+            on = matches.found.visible & (matches.object == number)
+            in_a = object_point(a, a.view.placements[i], matches.found.uv_a[on])
+            in_b = object_point(b, b.view.placements[j], matches.found.uv_b[on])
+            distances.append((in_a - in_b).norm(dim=-1))
+    distance = torch.cat(distances)
+    assert len(distance) > 100
+    # a pixel is some millimetres wide here, more where the surface is seen at a slant
+    assert distance.nanmedian() < 0.001
+    assert distance.nanquantile(0.75) < 0.008
+
+
+def test_matches_lie_on_equal_labels_of_both_images(test_store, generator):
+    source = PairSource(test_store, PairSampling(pairs=3, points=64, across_scenes=1.0))
+    batch = source.sample(generator)
+    assert batch.valid.sum() > 60
+    for image in range(3):
+        for n in batch.valid[image].nonzero()[:, 0]:
+            (ua, va), (ub, vb) = batch.uv_a[image, n], batch.uv_b[image, n]
+            assert batch.labels_a[image, int(va + 0.5), int(ua + 0.5)] == batch.object[image, n]
+            assert batch.labels_b[image, int(vb + 0.5), int(ub + 0.5)] == batch.object[image, n]
+
+
+def test_family_matches_have_equal_canonical_coordinates(dataset, generator):
+    """Different mugs: the nearest vertices of both points have nearly the same canonical coordinates."""
+    store = FrameStore(dataset.split("train"), max_size=None)
+    finder = MatchFinder(dataset.split("train"), "family")
+    checked = []
+    for i in range(0, len(store), 5):
+        for j in range(2, len(store), 7):
+            a, b = store[i], store[j]
+            matches = finder.sample(a, b, 60, generator)
+            for number, (pa, pb) in enumerate(finder.shared(a, b), start=1):
+                first, second = a.view.placements[pa], b.view.placements[pb]
+                if first.object_id == second.object_id:
+                    continue
+                on = matches.found.visible & (matches.object == number)
+                coordinates = []
+                for frame, placement, uv in ((a, first, matches.found.uv_a), (b, second, matches.found.uv_b)):
+                    mesh = load_mesh(dataset.objects[placement.object_id])
+                    points = object_point(frame, placement, uv[on])
+                    nearest = torch.cdist(torch.nan_to_num(points), mesh.vertices).argmin(1)
+                    coordinates.append(mesh.coordinates[nearest])
+                checked.append((coordinates[0] - coordinates[1]).norm(dim=-1))
+    distance = torch.cat(checked)
+    assert len(distance) > 50
+    assert distance.median() < 0.06  # vertices are some hundredths apart
+
+
+def test_sources_depend_on_the_generator_alone(test_store):
+    source = PairSource(test_store, PairSampling(pairs=2, points=32))
+    first, second = (source.sample(torch.Generator().manual_seed(4)) for _ in range(2))
+    assert torch.equal(first.image_a, second.image_a)
+    assert torch.equal(first.uv_b, second.uv_b)
+    images = ImageSource(test_store, 3, on_objects=True).sample(torch.Generator().manual_seed(4))
+    assert images.image.shape == (3, 3, 96, 128)
+    assert 0 < images.mask.float().mean() < 0.9
+
+
+def test_pairs_are_deterministic_and_say_what_is_hidden(dataset):
+    first, second = (make_pairs(dataset.split("test"), number=4, cross_scene=True, seed=1) for _ in range(2))
+    for a, b in zip(first, second):
+        assert a.image_a == b.image_a
+        assert torch.equal(a.uv_b.nan_to_num(), b.uv_b.nan_to_num())
+        assert a.image_a.parents[1] != a.image_b.parents[1]
+        assert a.visible_b.sum() >= 8
+        assert set(a.region) <= {"inside", "boundary"}
+        assert all(name.split()[0] in ("mug", "box", "toy") for name in a.object)
+
+
+def test_pairs_within_a_scene_stay_in_it(dataset):
+    for pair in make_pairs(dataset.split("test"), number=4, cross_scene=False):
+        assert pair.image_a.parents[1] == pair.image_b.parents[1]
+
+
+def test_too_few_partners_is_one_clear_line(dataset, realdata):
+    with pytest.raises(DataError, match="no two views are related by geometry"):
+        make_pairs(open_dataset(realdata / "photos_dreambooth" / "clock"), number=2)
+
+
+def test_a_real_scan_is_matched_by_depth(realdata, generator):
+    dataset = open_dataset(realdata / "rgbd_amazon_box").split("train")
+    store = FrameStore(dataset, max_size=None, budget_bytes=0)
+    matches = MatchFinder(dataset).sample(store[0], store[3], 300, generator)
+    assert matches.found.visible.float().mean() > 0.3
