@@ -18,6 +18,7 @@ FAMILIES = {
     "resnet10t": {},  # averaging short cuts: levels out of phase
     "resnet18-8s": {},
     "resnet18-pyramid": {},
+    "resnet10t-8s": {"backbone": "resnet10t", "head": "linear", "stride": 8},
     "convnext_atto": {},  # patches
     "tf_mobilenetv3_small_100": {},  # "same" padding
     "dinov2-small": {"backbone": "vit_tiny_patch16_224"},

@@ -8,7 +8,7 @@ from typing import Any
 import timm
 import torch
 from jaxtyping import Float
-from timm.layers import Conv2dSame
+from timm.layers import AvgPool2dSame, Conv2dSame
 from torch import Tensor, nn
 
 from samepoint.errors import ModelError
@@ -92,6 +92,7 @@ def _convolutional(name: str, output_stride: int | None) -> Backbone:
             f"backbone {name!r} gives no {wanted} ({str(error).splitlines()[0] if str(error) else 'refused'})"
         )
         raise ModelError(line, mend="choose another backbone, head or stride") from error
+    _still_short_cuts(net)
     info: Any = net.feature_info
     backbone = Backbone(name, net, list(info.channels()), list(info.reduction()))
     if output_stride not in (None, backbone.strides[-1]):
@@ -108,6 +109,17 @@ def _convolutional(name: str, output_stride: int | None) -> Backbone:
         line = f"backbone {name!r} is no plain convolutional network: its cells cannot be located"
         raise ModelError(line, mend="choose another backbone") from error
     return backbone
+
+
+def _still_short_cuts(net: nn.Module) -> None:
+    """Drop the 2x2 averages of stride 1 in the short cuts of dilated ResNets of kind "d" and "t".
+
+    They move the short cut by half a cell against the main path, so that no cell map is right for both.
+    """
+    for module in list(net.modules()):
+        for name, child in module.named_children():
+            if isinstance(child, AvgPool2dSame) and child.stride == (1, 1):
+                setattr(module, name, nn.Identity())
 
 
 def _rounds_up(twin: nn.Module, backbone: Backbone) -> bool:

@@ -27,19 +27,23 @@ def save_network(
 
     Both files are replaced atomically, the weights first.
     """
+    config = _config_bytes(network.config, extra)  # fails before anything is written
     state = {name: value.detach().cpu().contiguous() for name, value in network.state_dict().items()}
     Path(folder).mkdir(parents=True, exist_ok=True)
     _replace(Path(folder) / MODEL, safetensors.torch.save(state))
-    write_config(folder, network.config, extra)
+    _replace(Path(folder) / CONFIG, config)
 
 
-def write_config(
-    folder: str | Path, network: NetworkConfig, extra: Mapping[str, Any] | None = None
-) -> None:
+def write_config(folder: str | Path, network: NetworkConfig, extra: Mapping[str, Any] | None = None) -> None:
     """Write config.json alone: a run that has begun. Until the weights follow, `load_network` refuses it."""
-    config = {**(extra or {}), "format": FORMAT, "version": VERSION, "network": network.to_json()}
+    config = _config_bytes(network, extra)
     Path(folder).mkdir(parents=True, exist_ok=True)
-    _replace(Path(folder) / CONFIG, (json.dumps(config, indent=2) + "\n").encode())
+    _replace(Path(folder) / CONFIG, config)
+
+
+def _config_bytes(network: NetworkConfig, extra: Mapping[str, Any] | None) -> bytes:
+    config = {**(extra or {}), "format": FORMAT, "version": VERSION, "network": network.to_json()}
+    return (json.dumps(config, indent=2) + "\n").encode()
 
 
 def load_network(
