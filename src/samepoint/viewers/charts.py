@@ -7,11 +7,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from html import escape
 
-from samepoint.viewers.content import Chart, Curve
+from samepoint.viewers.content import Chart, Curve, Numbers
 from samepoint.viewers.palette import DASHES, series_variable
 
-WIDTH, HEIGHT = 560, 330
-LEFT, RIGHT, TOP, BOTTOM = 62, 14, 14, 46
+WIDTH, HEIGHT = 560.0, 330.0
+LEFT, RIGHT, TOP, BOTTOM = 62.0, 14.0, 14.0, 46.0
 MAX_POINTS = 600
 
 
@@ -25,11 +25,11 @@ class Axis:
     start: float
     end: float
 
-    def at(self, value: float) -> float:
+    def at(self, value: float | int) -> float:
         low, high, x = (self._scaled(v) for v in (self.low, self.high, value))
         return self.start + (x - low) / (high - low) * (self.end - self.start)
 
-    def holds(self, value: float) -> bool:
+    def holds(self, value: float | int) -> bool:
         return math.isfinite(value) and (not self.log or value > 0)
 
     def ticks(self) -> list[float]:
@@ -53,8 +53,8 @@ class Axis:
         high = math.ceil(self.high / step - 1e-9) * step
         return Axis(low, high, self.log, self.start, self.end)
 
-    def _scaled(self, value: float) -> float:
-        return math.log10(value) if self.log else value
+    def _scaled(self, value: float | int) -> float:
+        return math.log10(value) if self.log else float(value)
 
 
 def line_chart(chart: Chart) -> str:
@@ -63,7 +63,7 @@ def line_chart(chart: Chart) -> str:
     if not curves:
         return ""
     x_axis = _axis([curve.x for curve in curves], chart.log_x, LEFT, WIDTH - RIGHT, None)
-    ys: list[Sequence[float]] = [part for c in curves for part in (c.y, c.low, c.high) if part]
+    ys: list[Numbers] = [part for c in curves for part in (c.y, c.low, c.high) if part]
     y_axis = _axis(ys, chart.log_y, HEIGHT - BOTTOM, TOP, chart.y_range).rounded()
     body = _grid(x_axis, y_axis, chart)
     legend = []
@@ -91,11 +91,9 @@ def number(value: float) -> str:
     return f"{value / 1e3:g}k" if size >= 1e4 else f"{value:.4g}"
 
 
-def _axis(
-    values: Sequence[Sequence[float]], log: bool, start: float, end: float, fixed: tuple[float, float] | None
-) -> Axis:
+def _axis(values: Sequence[Numbers], log: bool, start: float, end: float, fixed: Numbers | None) -> Axis:
     usable = [v for part in values for v in part if math.isfinite(v) and (not log or v > 0)]
-    low, high = fixed or ((min(usable), max(usable)) if usable else (1.0, 10.0))
+    low, high = map(float, fixed or ((min(usable), max(usable)) if usable else (1, 10)))
     if not log and not fixed and 0 < low < 0.5 * high:
         low = 0.0
     if high - low <= 1e-12 * max(1.0, abs(high)):
@@ -152,7 +150,7 @@ def _curve(curve: Curve, index: int, x_axis: Axis, y_axis: Axis) -> str:
     )
 
 
-def _points(x: Sequence[float], y: Sequence[float], x_axis: Axis, y_axis: Axis) -> list[str]:
+def _points(x: Numbers, y: Numbers, x_axis: Axis, y_axis: Axis) -> list[str]:
     step = max(1, math.ceil(len(x) / MAX_POINTS))
     clip: Callable[[float], float] = lambda v: min(max(v, TOP - 2.0), HEIGHT - BOTTOM + 2.0)  # noqa: E731
     return [

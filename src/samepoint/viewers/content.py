@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
 from samepoint.inference.examples import Examples
+
+Numbers = Sequence[float | int]
 
 
 @dataclass(frozen=True)
 class Interval:
     """A value and the interval it lies in (None where it is not known)."""
 
-    value: float
-    low: float | None = None
-    high: float | None = None
+    value: float | int
+    low: float | int | None = None
+    high: float | int | None = None
 
 
 @dataclass(frozen=True)
@@ -52,10 +54,10 @@ class Curve:
     lighter."""
 
     label: str
-    x: tuple[float, ...]
-    y: tuple[float, ...]
-    low: tuple[float, ...] | None = None
-    high: tuple[float, ...] | None = None
+    x: Numbers
+    y: Numbers
+    low: Numbers | None = None
+    high: Numbers | None = None
     baseline: bool = False
 
 
@@ -70,7 +72,7 @@ class Chart:
     curves: tuple[Curve, ...]
     log_x: bool = False
     log_y: bool = False
-    y_range: tuple[float, float] | None = None
+    y_range: tuple[float | int, float | int] | None = None
 
 
 @dataclass(frozen=True)

@@ -28,7 +28,7 @@ def draw_hits(path: Path, image: UInt8[np.ndarray, "h w 3"], hits: Mapping[str, 
     A hit that is not visible is dashed and marked as such.
     """
     figure, axes = _canvas(image)
-    one = max(image.shape[:2]) / 640
+    one = _unit(image)
     for index, (name, hit) in enumerate(hits.items()):
         colour = series_colour(index)
         style = "solid" if hit.visible else "dotted"
@@ -62,7 +62,7 @@ def draw_heatmap(
     """The image at its own size, as PNG, under a heatmap in [0, 1]."""
     figure, axes = _canvas(heat_overlay(image, heat))
     if hit is not None:
-        one = max(image.shape[:2]) / 640
+        one = _unit(image)
         for colour, width in (("black", 4.0), ("white", 2.0)):
             axes.plot(*hit.uv, "+", color=colour, markersize=14 * one, markeredgewidth=width * one)
     _save(figure, path)
@@ -94,6 +94,11 @@ def contact_sheet(
         if index < len(captions):
             axes.set_title(captions[index], fontsize=8, y=-0.12, parse_math=False)
     _save(figure, path)
+
+
+def _unit(image: UInt8[np.ndarray, "h w 3"]) -> float:
+    """Marks grow with the image: 1 at a long side of 640 pixels, at least 0.6."""
+    return max(0.6, max(image.shape[:2]) / 640)
 
 
 def _canvas(image: UInt8[np.ndarray, "h w 3"]) -> tuple[Figure, Any]:

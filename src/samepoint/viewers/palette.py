@@ -5,7 +5,7 @@ from __future__ import annotations
 SERIES = ("#0072B2", "#E69F00", "#56B4E9", "#CC79A7", "#8A6D00", "#44546A")
 """For curves and keypoints, in order; after the last it starts again."""
 
-SERIES_DARK = ("#4BA6E0", "#E69F00", "#A6D8F5", "#D98DB8", "#C9A227", "#9AA7B8")
+SERIES_DARK = ("#4BA6E0", "#E69F00", "#A6D8F5", "#D98DB8", "#C9A227", "#6F7D8F")
 """The same on a dark page."""
 
 DASHES = ("", "7 3", "2 3", "9 3 2 3", "5 5", "1 4")

@@ -81,7 +81,7 @@ def _value(value: Interval | None, column: Column) -> str:
     return text + (_bar(value) if column.unit == "share" else "")
 
 
-def _number(value: float, column: Column, with_unit: bool = True) -> str:
+def _number(value: float | int, column: Column, with_unit: bool = True) -> str:
     if column.unit == "share":
         return f"{100 * value:.1f}" + (" %" if with_unit else "")
     if column.unit == "pixels":
@@ -180,7 +180,7 @@ def _facts(facts: Mapping[str, Mapping[str, str]]) -> str:
 
 
 def _signs() -> str:
-    signs = ((ring((8, 8), SIGN), "true place"), (cross((8, 8), SIGN), "found place"))
+    signs = ((ring((8.0, 8.0), SIGN), "true place"), (cross((8.0, 8.0), SIGN), "found place"))
     box = f"0 0 {SIGN[1]} {SIGN[0]}"
     spans = "".join(f'<span><svg viewBox="{box}">{sign}</svg>{text}</span>' for sign, text in signs)
     return f'<p class="signs">{spans}</p>'
