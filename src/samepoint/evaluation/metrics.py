@@ -35,7 +35,7 @@ def pixel_errors(uv: Float[Tensor, "n 2"], answers: Float[Tensor, "n a 2"]) -> F
     return torch.where(known.any(-1), nearest, torch.nan)
 
 
-def pck(errors: Float[Tensor, " n"], k: float) -> Float[Tensor, ""]:
+def pck(errors: Float[Tensor, " n"], k: float | int) -> Float[Tensor, ""]:
     """Fraction of points within k pixels of the truth (at exactly k counts). NaN if there are no points."""
     return (errors <= k).to(errors.dtype).mean()
 
@@ -132,7 +132,7 @@ def finite_mean(values: Float[Tensor, " n"]) -> float | None:
     return float(known.double().mean()) if len(known) else None
 
 
-def joined(parts: Sequence[Scores]) -> dict[str, Float[Tensor, " n"]]:
+def joined(parts: Sequence[Mapping[str, Float[Tensor, " _"]]]) -> dict[str, Float[Tensor, " n"]]:
     """The points of several pairs in one table; NaN where a pair lacks a measure."""
     names = list(dict.fromkeys(name for part in parts for name in part))
     empty = dict.fromkeys((*(f"pck {k}" for k in THRESHOLDS), "mean_pixel_error"), torch.zeros(0))

@@ -28,6 +28,9 @@ CACHED_MAPS = 64
 CHUNK_NUMBERS = 1 << 23
 """How many scores are held at once while right answers are ranked."""
 
+TIE = 1e-5
+"""Scores this close are equal (relative, but absolute below 1): beyond the outermost cells all pixels are."""
+
 
 @dataclass(frozen=True)
 class EmbeddedImage:
@@ -119,9 +122,10 @@ def closer_fractions(
     own = scores_at(queries, map, torch.where(known[..., None], uv_true, 0.0)[:, :, None])
     pixels = map.image_size[0] * map.image_size[1]
     chunk = max(1, CHUNK_NUMBERS // (pixels * len(queries)))
+    limit = own + TIE * own.abs().clamp(min=1.0)
     parts = []
-    for some, true_score in zip(queries.split(chunk, 1), own.split(chunk, 1), strict=True):
-        closer = score_maps(some, map) > true_score[..., None]
+    for some, beyond in zip(queries.split(chunk, 1), limit.split(chunk, 1), strict=True):
+        closer = score_maps(some, map) > beyond[..., None]
         if mask is not None:
             closer = closer[..., mask]
         parts.append(closer.flatten(2).double().mean(-1))

@@ -28,6 +28,7 @@ class Prediction:
     confidence: Float[Tensor, " n"] | None = None
 
 
+@runtime_checkable
 class Predictor(Protocol):
     """`config` are plain values that say which predictor this is; they are stored beside its predictions."""
 
@@ -117,7 +118,7 @@ def _the_answer(answers: Float[Tensor, "n a 2"]) -> Float[Tensor, "n 2"]:
     return answers.nan_to_num(nan=-math.inf).amax(1)
 
 
-def _disc_pixels(centre: Float[Tensor, "n 2"], k: float, size: Size) -> Float[Tensor, " n"]:
+def _disc_pixels(centre: Float[Tensor, "n 2"], k: float | int, size: Size) -> Float[Tensor, " n"]:
     """How many pixel centres of the image lie within k of each centre: summed row by row."""
     centre = centre.double()
     rows = centre[:, 1:].round() + torch.arange(-math.ceil(k) - 1, math.ceil(k) + 2, dtype=torch.float64)
@@ -138,4 +139,4 @@ def _hit_fractions(answers: Float[Tensor, "a 2"], size: Size, most: int) -> Floa
         return torch.full((most + 1,), torch.nan, dtype=torch.float64)
     nearest = torch.stack([torch.hypot(u - x, v - y) for x, y in known]).amin(0)
     inside = nearest[nearest <= most].ceil().long()
-    return torch.bincount(inside, minlength=most + 1).cumsum(0) / (size[0] * size[1])
+    return torch.bincount(inside, minlength=most + 1).cumsum(0).double() / (size[0] * size[1])

@@ -39,7 +39,7 @@ class SiftSettings:
 
     ladder: tuple[int, ...] = (3, 6, 9, 12)
     ratios: tuple[int, ...] = (-4, -2, 0, 2, 4)
-    orientations: int = 8
+    orientations: int = 16
     step: int = 4
     detections: bool = False
     fine: tuple[int, ...] = (1, 3, 5)
@@ -86,6 +86,8 @@ class SiftPredictor:
         b = self._candidates.get(
             image_digest(image_b), lambda: candidates(grey_image(image_b), self.settings)
         )
+        if not len(uv):
+            return Prediction(uv_a, uv_a[:, 0])
         views = query_views(grey_a, uv, self.settings)
         similarity, place, view = best_candidate(views.features, b.features)
         found = refine(grey_a, uv, b, (place, view), views, self.settings)
@@ -107,7 +109,8 @@ def candidates(grey: UInt8[np.ndarray, "h w"], settings: SiftSettings) -> Candid
     uv = grid.reshape(-1, 2).astype(np.float32)
     if settings.detections:
         uv = np.concatenate((uv, detect(grey)[0]))
-    features = describe(grey, uv, settings.ladder, root=settings.root).reshape(len(uv), -1)
+    exponents, upright = np.tile(settings.ladder, (len(uv), 1)), np.zeros(len(uv), dtype=np.float32)
+    features = describe(grey, uv, exponents, upright, root=settings.root).reshape(len(uv), -1)
     return Candidates(grey, uv, torch.from_numpy(features))
 
 
@@ -115,16 +118,15 @@ def query_views(
     grey: UInt8[np.ndarray, "h w"], uv: Float[np.ndarray, "n 2"], settings: SiftSettings
 ) -> Views:
     """The queries at all orientations and relative sizes."""
-    turns = (np.arange(settings.orientations) * (360.0 / settings.orientations)).astype(np.float32)
-    parts = []
-    for ratio in settings.ratios:
-        ladder = [exponent + ratio for exponent in settings.ladder]
-        parts.append(
-            describe(grey, uv, ladder, turns.tolist(), root=settings.root).reshape(len(uv), len(turns), -1)
-        )
-    angles = np.tile(turns, len(settings.ratios))
+    turns = np.arange(settings.orientations, dtype=np.float32) * (360.0 / settings.orientations)
+    angles = np.tile(turns, len(settings.ratios)).astype(np.float32)
     ratios = np.repeat(np.array(settings.ratios), len(turns))
-    return Views(torch.from_numpy(np.concatenate(parts, 1)), angles, ratios)
+    exponents = np.tile(ratios[:, None] + np.array(settings.ladder), (len(uv), 1))
+    repeated = np.repeat(uv, len(angles), axis=0)
+    features = describe(grey, repeated, exponents, np.tile(angles, len(uv)), root=settings.root)
+    return Views(
+        torch.from_numpy(features.reshape(len(uv), len(angles), 128 * len(settings.ladder))), angles, ratios
+    )
 
 
 def best_candidate(
@@ -151,17 +153,12 @@ def refine(
 ) -> Float[np.ndarray, "n 2"]:
     """A better pixel near the winner, by small descriptors at its size and turn: by 2 pixels, then by 1."""
     place, view = best[0].numpy(), best[1].numpy()
+    exponents = views.ratios[view][:, None] + np.array(settings.fine)
+    query = describe(grey_a, uv_a, exponents, views.angles[view], octave="fine", root=settings.root)
     found = np.rint(b.uv[place]).astype(np.float32)
-    for v in np.unique(view):
-        rows = np.flatnonzero(view == v)
-        ladder = [exponent + int(views.ratios[v]) for exponent in settings.fine]
-        angle = (float(views.angles[v]),)
-        query = describe(grey_a, uv_a[rows], ladder, angle, octave="fine", root=settings.root)
-        query = query.reshape(len(rows), -1)
-        for reach, step in ((settings.radius, 2), (1, 1)):
-            found[rows] = _best_nearby(
-                query, b.grey, found[rows], np.arange(-reach, reach + 1, step), settings
-            )
+    for reach, step in ((settings.radius, 2), (1, 1)):
+        side = np.arange(-reach, reach + 1, step)
+        found = _best_nearby(query.reshape(len(uv_a), -1), b.grey, found, side, settings)
     return found
 
 
@@ -174,7 +171,9 @@ def _best_nearby(
 ) -> Float[np.ndarray, "n 2"]:
     offsets = np.stack(np.meshgrid(side, side), -1).reshape(-1, 2)
     around = np.clip(uv[:, None] + offsets, 0, [grey.shape[1] - 1, grey.shape[0] - 1]).astype(np.float32)
-    near = describe(grey, around.reshape(-1, 2), settings.fine, octave="fine", root=settings.root)
+    flat = around.reshape(-1, 2)
+    exponents, upright = np.tile(settings.fine, (len(flat), 1)), np.zeros(len(flat), dtype=np.float32)
+    near = describe(grey, flat, exponents, upright, octave="fine", root=settings.root)
     similarity = np.einsum("nf,nkf->nk", query, near.reshape(len(uv), len(offsets), -1))
     return around[np.arange(len(uv)), similarity.argmax(1)]
 

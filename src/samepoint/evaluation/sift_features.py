@@ -9,12 +9,11 @@ octave that still has the scale: slower, rounded to one pixel up to exponent 5).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Literal
 
 import cv2
 import numpy as np
-from jaxtyping import Float, UInt8
+from jaxtyping import Float, Int, UInt8
 
 SIGMA = 1.6
 LAYERS = 3
@@ -27,32 +26,31 @@ Octave = Literal["coarse", "fine"]
 def describe(
     grey: UInt8[np.ndarray, "h w"],
     uv: Float[np.ndarray, "n 2"],
-    exponents: Sequence[int],
-    angles: Sequence[float] = (0.0,),
+    exponents: Int[np.ndarray, "n e"],
+    angles: Float[np.ndarray, " n"],
     *,
     octave: Octave = "coarse",
     root: bool = True,
-) -> Float[np.ndarray, "n a e 128"]:
-    """Unit descriptors of every point at every orientation (degrees) and scale.
+) -> Float[np.ndarray, "n e 128"]:
+    """Unit descriptors of every point, at its own orientation (degrees) and its own scales.
 
     `root`: RootSIFT (Arandjelovic and Zisserman 2012), square roots of the L1-normalised values, so that the
-    dot product is the Hellinger kernel. Points are rounded as the module says and clamped to the image.
+    dot product is the Hellinger kernel. Points are rounded as the module says and clamped to the image. One
+    call for many points is much faster than many calls: each builds the pyramid.
     """
     height, width = grey.shape
-    uv = np.clip(uv, 0, [width - 1, height - 1])
+    places = np.clip(uv, 0, [width - 1, height - 1]).tolist()
     points = [
         _keypoint(u, v, exponent, angle, octave)
-        for angle in angles
-        for exponent in exponents
-        for u, v in uv.tolist()
+        for (u, v), scales, angle in zip(places, exponents.tolist(), angles.tolist(), strict=True)
+        for exponent in scales
     ]
-    shape = (len(angles), len(exponents), len(uv), 128)
     if not points:
-        return np.zeros((shape[2], *shape[:2], 128), dtype=np.float32)
+        return np.zeros((*exponents.shape, 128), dtype=np.float32)
     kept, values = cv2.SIFT.create(nOctaveLayers=LAYERS).compute(grey, points)
     if len(kept) != len(points):
         raise RuntimeError("OpenCV dropped keypoints")  # it does not, for points inside the image
-    return normalised(values, root).reshape(shape).transpose(2, 0, 1, 3)
+    return normalised(values, root).reshape(*exponents.shape, 128)
 
 
 def detect(
