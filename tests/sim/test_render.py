@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable
-from itertools import pairwise
+from itertools import pairwise, permutations
 from pathlib import Path
 
 import cv2
@@ -39,6 +39,14 @@ def depth_of(view: View) -> np.ndarray:
     return cv2.imread(str(view.depth.path), cv2.IMREAD_UNCHANGED) * view.depth.metres_per_unit
 
 
+def sampled(depth: np.ndarray, uv: np.ndarray) -> np.ndarray:
+    """Depth between pixels; a pixel's value belongs to its centre, at integers."""
+    low = np.clip(np.floor(uv).astype(int), 0, np.array(depth.shape[::-1]) - 2)
+    (u, v), (s, t) = low.T, (uv - low).T
+    top = depth[v, u] * (1 - s) + depth[v, u + 1] * s
+    return top * (1 - t) + (depth[v + 1, u] * (1 - s) + depth[v + 1, u + 1] * s) * t
+
+
 def mask_of(path: Path | None) -> np.ndarray:
     assert path is not None
     return cv2.imread(str(path), cv2.IMREAD_UNCHANGED) > 0
@@ -64,9 +72,9 @@ def test_the_same_settings_give_the_same_bytes_whatever_the_workers(
 ) -> None:
     again = render_dataset(tmp_path / "again", changed(workers=2))
     assert fingerprint(rendered().root) == fingerprint(again)
-    other = render_dataset(tmp_path / "other", changed(seed=5))
+    other = render_dataset(tmp_path / "other", changed(seed=5, scenes=1))
     assert not set(fingerprint(other).values()) & {
-        v for k, v in fingerprint(again).items() if k.endswith((".png", ".ply"))
+        v for k, v in fingerprint(again).items() if "rgb" in k or k.endswith(".ply")
     }
 
 
@@ -83,11 +91,12 @@ def test_convention_vertices_project_to_the_mask_and_depth(rendered: Callable[..
             pose = placement.camera_from_object.numpy()
             xyz = xyz @ pose[:3, :3].T + pose[:3, 3]
             uv = xyz @ view.intrinsics.numpy().T
-            uv = np.rint(uv[:, :2] / uv[:, 2:]).astype(int)
+            exact = (uv[:, :2] / uv[:, 2:]).astype(np.float32)
+            uv = np.rint(exact).astype(int)
             mask = cv2.erode(mask_of(placement.mask).astype(np.uint8), np.ones((7, 7))) > 0
             ok = (uv >= 0).all(1) & (uv < (320, 240)).all(1)
             uv, z = uv[ok], xyz[ok, 2]
-            at = depth[uv[:, 1], uv[:, 0]]
+            at = sampled(depth, exact[ok])
             on = mask[uv[:, 1], uv[:, 0]]
             front = on & (z < at + 0.003)
             errors += list(np.abs(z - at)[front])
@@ -95,7 +104,7 @@ def test_convention_vertices_project_to_the_mask_and_depth(rendered: Callable[..
             near = np.abs(z - at) < 0.0005
             inside, seen = inside + int(visible[near].sum()), seen + int(near.sum())
     assert len(errors) > 500
-    assert np.median(errors) < 0.0005
+    assert np.median(errors) < 0.0003
     assert inside / seen > 0.93
 
 
@@ -103,7 +112,14 @@ def test_a_scan_relates_its_views_by_depth_and_pose(rendered: Callable[..., Data
     """A pixel of one view, lifted by its depth and projected into another, has the depth found there."""
     recording = rendered(size=(240, 320), scenes=1).recordings[0]
     assert recording.mode == "scan"
-    first, second = list(recording.views())[:2]
+    views = list(recording.views())
+    shares = [share_found(a, b) for a, b in permutations(views, 2)]
+    assert np.median(shares) > 0.5
+    assert max(shares) > 0.8
+
+
+def share_found(first: View, second: View) -> float:
+    """The share of the pixels of `first` that fall into `second` whose depth there is as expected."""
     assert first.intrinsics is not None and second.intrinsics is not None  # noqa: PT018
     assert first.world_from_camera is not None and second.world_from_camera is not None  # noqa: PT018
     depth, target = depth_of(first), depth_of(second)
@@ -116,8 +132,7 @@ def test_a_scan_relates_its_views_by_depth_and_pose(rendered: Callable[..., Data
     at = np.rint(uv[:, :2] / uv[:, 2:])
     ok = (there[:, 2] > 0) & (at >= 0).all(1) & (at < (320, 240)).all(1)
     gap = np.abs(target[at[ok, 1].astype(int), at[ok, 0].astype(int)] - there[ok, 2])
-    assert ok.sum() > 2000
-    assert np.median(gap) < 0.003
+    return float((gap < 0.01).mean()) if ok.sum() > 500 else 0.0
 
 
 def test_convention_depth_unprojects_to_the_table(rendered: Callable[..., Dataset]) -> None:

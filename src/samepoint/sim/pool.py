@@ -61,11 +61,20 @@ def pool(settings: RenderSettings) -> tuple[Slot, ...]:
 
 def make_instance(settings: RenderSettings, slot: Slot) -> Instance:
     """The object of a slot; the same whenever and wherever it is made."""
+    generator = stream(settings.seed, slot.split, "texture", *_name(slot))
+    texture = paint(find_family(slot.family), generator, _photos(settings, slot.split))
+    return Instance(slot, make_model(settings, slot), texture)
+
+
+def make_model(settings: RenderSettings, slot: Slot) -> Model:
+    """The shape of the object of a slot."""
     family = find_family(slot.family)
-    name = (int.from_bytes(slot.family.encode()[:7], "little"), slot.index)
-    model = family.build(family.sample_shape(stream(settings.seed, slot.split, "shape", *name)))
-    generator = stream(settings.seed, slot.split, "texture", *name)
-    return Instance(slot, model, paint(family, generator, _photos(settings, slot.split)))
+    return family.build(family.sample_shape(stream(settings.seed, slot.split, "shape", *_name(slot))))
+
+
+def _name(slot: Slot) -> tuple[int, int]:
+    """Numbers that name a slot and stay the same when other families are added."""
+    return int.from_bytes(slot.family.encode()[:7], "little"), slot.index
 
 
 def _photos(settings: RenderSettings, split: int) -> tuple[Path, ...]:

@@ -76,8 +76,6 @@ class Sheet:
 def paint(family: Family, generator: np.random.Generator, photos: Sequence[Path] = ()) -> Picture:
     """A random texture (512 x 512) for one object of the family; `photos` are the ground of main parts."""
     sheet = Sheet(family, generator, photos)
-    for name in sheet.panels:
-        sheet.fill(sheet.scheme[0], name)
     PAINTERS[family.name](sheet)
     return sheet.picture
 

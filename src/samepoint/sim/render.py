@@ -21,7 +21,8 @@ import torch
 from samepoint.data.bop_writer import BopWriter, ObjectMesh, SceneWriter
 from samepoint.data.files import clear_disk_errors
 from samepoint.errors import DataError
-from samepoint.sim.pool import Instance, Slot, deal, make_instance, stream
+from samepoint.sim.families import Model
+from samepoint.sim.pool import Instance, Slot, deal, make_instance, make_model, stream
 from samepoint.sim.prints import read_texture_folder
 from samepoint.sim.recordings import MODES, Studio
 from samepoint.sim.renderer import Renderer, load_mujoco
@@ -76,7 +77,7 @@ def _render_into(root: Path, settings: RenderSettings, progress: Callable[[int, 
 
     def write_objects() -> None:
         for slot in sorted(used, key=lambda slot: slot.object_id):
-            writer.add_object(_object_mesh(_instance(settings, slot)), slot.object_id)
+            writer.add_object(_object_mesh(slot.family, make_model(settings, slot)), slot.object_id)
 
     for done, _ in enumerate(_work(root, settings, jobs, write_objects), start=1):
         if progress is not None:
@@ -153,14 +154,12 @@ def _quiet() -> None:
     torch.set_num_threads(1)
 
 
-def _object_mesh(instance: Instance) -> ObjectMesh:
-    model = instance.model
-
+def _object_mesh(family: str, model: Model) -> ObjectMesh:
     def tensor(array: np.ndarray) -> torch.Tensor:
         return torch.from_numpy(array.astype(np.float32))
 
     return ObjectMesh(
-        family=instance.slot.family,
+        family=family,
         vertices=tensor(model.vertices),
         faces=torch.from_numpy(model.faces.astype(np.int64)),
         coordinates=tensor(model.coordinates),
