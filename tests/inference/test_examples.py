@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -54,6 +56,16 @@ def test_points_that_cannot_be_seen_are_not_shown(make_network, scene) -> None:
     examples = build_examples(make_network(), [pair], SETTINGS)
     (picture,) = (*examples.successes, *examples.failures)
     assert sorted(picture.uv_a[:, 0].tolist()) == [60.0, 100.0]
+
+
+def test_the_nearest_of_several_right_answers_counts(make_network, scene) -> None:
+    pair = make_pair(scene, 2.0, wrong=30.0)
+    none, right = np.zeros((0, 2)), pair.uv_b + (0.0, 30.0)
+    pair = replace(pair, alternatives=[none, np.stack((right[1] + 50, right[1])), right[2:]])
+    examples = build_examples(make_network(), [pair], SETTINGS)
+    (picture,) = (*examples.successes, *examples.failures)
+    assert picture.error == pytest.approx([0.0, 0.0, 30.0], abs=0.7)
+    assert np.linalg.norm(picture.uv_found - picture.uv_true, axis=1) == pytest.approx(picture.error)
 
 
 def test_calibration_tells_pairs_with_the_object_from_those_without(make_network, make_finder, scene) -> None:

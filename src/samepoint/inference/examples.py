@@ -38,6 +38,7 @@ class ExamplePair:
     uv_b: Float[np.ndarray, "n 2"]
     visible: Bool[np.ndarray, " n"] | None = None
     caption: str = ""
+    alternatives: Sequence[Float[np.ndarray, "_ 2"]] | None = None
 
 
 @dataclass(frozen=True)
@@ -193,10 +194,11 @@ class _Eye:
         located = locate(queries, map, self.settings.temperature)
         uv = resize_pixels(located.uv[0].cpu().double(), map.image_size, size).numpy()
         visible = np.ones(len(uv), dtype=bool) if pair.visible is None else pair.visible
-        error = np.where(visible, np.linalg.norm(uv - pair.uv_b, axis=1), np.nan)
+        true = nearest_truth(uv, pair)
+        error = np.where(visible, np.linalg.norm(uv - true, axis=1), np.nan)
         correct = torch.from_numpy(np.nan_to_num(error, nan=np.inf) <= TOLERANCE * float(np.hypot(*size)))
         score, mass = located.score[0].float().cpu(), located.mass[0].float().cpu()
-        return FoundPair(uv, error, score, mass, correct, map.metric)
+        return FoundPair(uv, true, error, score, mass, correct, map.metric)
 
     def target(self, query: Float[Tensor, "1 1 d"], image: ImageLike) -> TargetPicture:
         map, size = self.map(image)
@@ -212,6 +214,15 @@ class _Eye:
         return resize_pixels(pixels, size, map.image_size)[None].to(map.values)
 
 
+def nearest_truth(uv: Float[np.ndarray, "n 2"], pair: ExamplePair) -> Float[np.ndarray, "n 2"]:
+    """For each found place the nearest of the point's right answers."""
+    true = np.array(pair.uv_b, dtype=np.float64)
+    for index, others in enumerate(pair.alternatives or ()):
+        answers = np.concatenate((true[index : index + 1], others))
+        true[index] = answers[np.linalg.norm(answers - uv[index], axis=1).argmin()]
+    return true
+
+
 def _pair_picture(pair: ExamplePair, found: FoundPair, points: int) -> PairPicture:
     """At most `points` points of the pair, from the smallest error to the largest."""
     order = np.argsort(found.error)[: int(np.isfinite(found.error).sum())]
@@ -220,7 +231,7 @@ def _pair_picture(pair: ExamplePair, found: FoundPair, points: int) -> PairPictu
         rgb_array(pair.image_a),
         rgb_array(pair.image_b),
         pair.uv_a[keep],
-        pair.uv_b[keep],
+        found.uv_true[keep],
         found.uv[keep],
         found.error[keep],
         float(np.nanmedian(found.error)),
@@ -239,7 +250,7 @@ def _query_picture(
     order = np.argsort(found.error)[: int(np.isfinite(found.error).sum())]
     index = int(order[len(order) // 2])
     query = eye.describe(pair.image_a, pair.uv_a[index : index + 1])
-    true = (float(pair.uv_b[index, 0]), float(pair.uv_b[index, 1]))
+    true = (float(found.uv_true[index, 0]), float(found.uv_true[index, 1]))
     own = eye.target(query, pair.image_b)
     pictures = [
         TargetPicture(own.image, own.heat, own.uv_found, own.confidence, true, float(found.error[index]))

@@ -62,13 +62,14 @@ def locate(queries: Float[Tensor, "b n d"], map: DescriptorMap, temperature: flo
 def windowed_expectation(
     queries: Float[Tensor, "b n d"], map: DescriptorMap, mode: Float[Tensor, "b n 2"]
 ) -> tuple[Float[Tensor, "b n 2"], Float[Tensor, "b n 2"]]:
-    """Expectation and variance (per axis) of the position in a window of 1.5 pixels to each side of the mode.
+    """Expectation and variance (per axis) of the position in a window of 1.5 pixels to each side of the
+    mode.
 
     The weights are exp(score / t) with t a quarter of the drop from the best score to that at the window's
-    border: so they fade to about exp(-4) there, whatever the scale of the scores. The window is then centred on
-    the result, three times in all, but never more than a pixel from the mode: a wider one would be drawn to the
-    flatter side of a peak. Near the outermost cell centres, beyond which descriptors are constant, it shrinks so
-    that it stays symmetrical.
+    border: so they fade to about exp(-4) there, whatever the scale of the scores. The window is then
+    centred on the result, three times in all, but never more than a pixel from the mode: a wider one would
+    be drawn to the flatter side of a peak. Near the outermost cell centres, beyond which descriptors are
+    constant, it shrinks so that it stays symmetrical.
     """
     steps = torch.linspace(-1, 1, WINDOW_SAMPLES, device=mode.device, dtype=mode.dtype)
     v, u = torch.meshgrid(steps, steps, indexing="ij")

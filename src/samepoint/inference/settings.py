@@ -57,7 +57,9 @@ def settings_of(config: Mapping[str, Any], where: object = None) -> FinderSettin
     temperature it was trained with, and the defaults for the rest."""
     if KEY in config:
         return FinderSettings.from_json(config[KEY], where)
-    trained = {"max_size": config.get("max_size")} if "max_size" in config else {}
+    trained: dict[str, Any] = {}
+    if "max_size" in config:
+        trained["max_size"] = config["max_size"]
     recipe = config.get("recipe")
     if isinstance(recipe, Mapping) and "temperature" in recipe:
         trained["temperature"] = recipe["temperature"]

@@ -80,7 +80,7 @@ def heat_overlay(
 
 
 def contact_sheet(
-    path: Path, images: Sequence[UInt8[np.ndarray, "h w 3"]], captions: Sequence[str] = (), columns: int = 4
+    path: Path, images: Sequence[UInt8[np.ndarray, "_ _ 3"]], captions: Sequence[str] = (), columns: int = 4
 ) -> None:
     """Many images in rows of `columns`, as PNG, with captions under them."""
     columns = max(1, min(columns, len(images)))
