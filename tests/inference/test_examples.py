@@ -60,7 +60,7 @@ def test_points_that_cannot_be_seen_are_not_shown(make_network, scene) -> None:
 
 def test_the_nearest_of_several_right_answers_counts(make_network, scene) -> None:
     pair = make_pair(scene, 2.0, wrong=30.0)
-    none, right = np.zeros((0, 2)), pair.uv_b + (0.0, 30.0)
+    none, right = np.zeros((0, 2)), np.add(pair.uv_b, (0.0, 30.0))
     pair = replace(pair, alternatives=[none, np.stack((right[1] + 50, right[1])), right[2:]])
     examples = build_examples(make_network(), [pair], SETTINGS)
     (picture,) = (*examples.successes, *examples.failures)

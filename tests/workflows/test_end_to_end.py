@@ -1,0 +1,125 @@
+"""What a user does, at toy size: train, evaluate, compare, find; kill and resume; the demo's own protocol."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+import samepoint
+from PIL import Image
+from samepoint.cli.main import run
+from samepoint.data.open import open_dataset
+from safetensors.torch import load_file
+
+pytestmark = pytest.mark.slow
+
+QUICK = [
+    "--network.dim", "8", "--network.width", "16", "--sampling.pairs", "2", "--sampling.points", "64",
+    "--device", "cpu", "--size", "128", "--log-every", "5",
+]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def trained(rendered, tmp_path_factory):
+    out = tmp_path_factory.mktemp("runs") / "don"
+    arguments = ["train", "don", "--data", str(rendered), "--out", str(out), "--steps", "150", "--lr", "3e-3"]
+    assert run([*arguments, *QUICK]) == 0
+    return out
+
+
+@pytest.fixture(scope="module")
+def pairs(rendered, tmp_path_factory):
+    out = tmp_path_factory.mktemp("pairs") / "pairs.json"
+    assert run(["data", "pairs", str(rendered), "--out", str(out), "--number", "12", "--split", "train"]) == 0
+    return out
+
+
+def test_a_trained_network_beats_chance_and_the_untrained_one(trained, pairs, tmp_path, capsys):
+    report, out = tmp_path / "report.html", tmp_path / "evaluation.json"
+    code = run(["evaluate", str(trained), "--pairs", str(pairs), "--json", str(out), "--report", str(report)])
+    assert code == 0
+    evaluation = json.loads(out.read_text())
+    baselines = evaluation["baselines"]
+    assert evaluation["pck"]["10"] > 3 * baselines["chance"]["pck"]["10"]
+    assert evaluation["pck"]["10"] > baselines["untrained"]["pck"]["10"] + 0.05
+    assert {"sift", "untrained", "chance"} <= set(baselines)
+    assert "PCK@10" in capsys.readouterr().out
+    html = report.read_text()
+    assert html.count("data:image/") >= 4
+    assert "http://" not in html.replace("http://www.w3.org", "")
+
+
+def test_the_run_folder_is_complete(trained):
+    assert {"config.json", "model.safetensors", "metrics.json", "metrics.csv", "checkpoints"} <= {
+        path.name for path in trained.iterdir()
+    }
+    config = json.loads((trained / "config.json").read_text())
+    assert config["method"] == "don"
+    assert config["data"]["fingerprint"]
+    assert config["max_size"] == 128
+
+
+def test_compare_and_predictions_of_others(trained, pairs, tmp_path, capsys):
+    exported = tmp_path / "answers"
+    assert run(["evaluate", str(trained), "--pairs", str(pairs), "--export", str(exported)]) == 0
+    own = exported / "don.json"
+    first = json_of(["evaluate", str(trained), "--pairs", str(pairs), "--no-baselines"], tmp_path / "a.json")
+    second = json_of(["evaluate", "--pairs", str(pairs), "--predictions", str(own)], tmp_path / "b.json")
+    assert first["pck"] == second["pck"]
+    assert run(["compare", str(trained), str(trained), "--pairs", str(pairs)]) == 0
+    assert "difference" in capsys.readouterr().out
+
+
+def json_of(arguments, path):
+    assert run([*arguments, "--json", str(path)]) == 0
+    return json.loads(path.read_text())
+
+
+def test_find_what_was_remembered(trained, rendered, tmp_path, capsys):
+    view = open_dataset(rendered).split("test").views()[0]
+    image = np.asarray(Image.open(view.image).convert("RGB"))
+    finder = samepoint.load(trained)
+    finder.remember("corner", image, uv=(60, 40))
+    hit = finder.find(image)["corner"]
+    assert np.hypot(hit.uv[0] - 60, hit.uv[1] - 40) < 4
+    out, drawn = tmp_path / "hits.json", tmp_path / "drawn"
+    assert run(["find", str(trained), str(view.image), "--json", str(out), "--draw", str(drawn)]) == 0
+    (row,) = json.loads(out.read_text())["images"]
+    assert np.allclose(row["hits"]["corner"]["uv"], hit.uv, atol=1e-3)
+    assert len(list(drawn.glob("*.png"))) == 1
+
+
+def test_a_killed_command_resumes_to_the_same_weights(rendered, tmp_path):
+    """SIGTERM in the middle of a real process; the resumed run equals one that was left alone."""
+    arguments = ["train", "don", "--data", str(rendered), "--steps", "40", *QUICK]
+    assert run([*arguments, "--out", str(tmp_path / "whole")]) == 0
+    killed = tmp_path / "killed"
+    code = "import sys; from samepoint.cli.main import run; sys.exit(run(sys.argv[1:]))"
+    process = subprocess.Popen([sys.executable, "-c", code, *arguments, "--out", str(killed)])
+    deadline = time.monotonic() + 120
+    while not (killed / "metrics.csv").is_file() or len((killed / "metrics.csv").read_text().split()) < 3:
+        assert time.monotonic() < deadline, "the training did not start"
+        assert process.poll() is None, "the training ended before it could be killed"
+        time.sleep(0.05)
+    os.kill(process.pid, signal.SIGTERM)
+    assert process.wait(60) == 130
+    assert not (killed / "model.safetensors").exists()
+    assert run([*arguments, "--out", str(killed), "--resume"]) == 0
+    whole, resumed = (load_file(tmp_path / name / "model.safetensors") for name in ("whole", "killed"))
+    assert all(np.allclose(whole[name], resumed[name], rtol=1e-4, atol=1e-5) for name in whole)
+
+
+def test_identical_view_trains_on_photos_of_mixed_sizes(realdata, tmp_path):
+    data = realdata / "photos_dreambooth" / "shiny_sneaker"
+    folder = data if data.is_dir() else next(p for p in data.parent.iterdir() if p.is_dir())
+    quick = [a for a in QUICK]
+    quick[4:8] = ["--images", "2", "--points", "64"]
+    out = tmp_path / "run"
+    assert run(["train", "identical-view", "--data", str(folder), "--out", str(out), "--steps", "6", *quick]) == 0
+    assert (out / "model.safetensors").is_file()
