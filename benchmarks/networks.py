@@ -133,6 +133,7 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     torch.set_flush_denormal(True)
+    where = machine()  # the commit that runs, not one made meanwhile
     rows: list[dict[str, Any]] = []
     for name in options.only:
         for bf16 in (False, True):
@@ -142,7 +143,7 @@ def main() -> None:
             row["step_ratio"] = round(row["step_ms"] / first["step_ms"], 2)
             rows.append(row)
             print(*(f"{value:<28}" if key == "network" else f"{value!s:<10}" for key, value in row.items()))
-    result = {"machine": machine(), "threads": options.threads, "timer": "process CPU time", "rows": rows}
+    result = {"machine": where, "threads": options.threads, "timer": "process CPU time", "rows": rows}
     options.out.parent.mkdir(parents=True, exist_ok=True)
     part = options.out.with_suffix(".part")
     part.write_text(json.dumps(result, indent=1) + "\n")
