@@ -29,8 +29,12 @@ Network = Callable[[Tensor], DescriptorMap]
 
 @dataclass(frozen=True)
 class ExamplePair:
-    """Two images and points that correspond, in pixels of these images. `visible` is false where the point
-    of A cannot be seen in B (None: all can)."""
+    """Two images and points that correspond, in pixels of these images.
+
+    `visible` is false where the point of A cannot be seen in B (None: all can). `alternatives` lists other
+    right answers for each point, k x 2 with k from 0 (an object with symmetries); the nearest right answer
+    counts.
+    """
 
     image_a: ImageLike
     image_b: ImageLike
@@ -112,10 +116,11 @@ class ExampleCounts:
 
 @dataclass(frozen=True)
 class FoundPair:
-    """All points of a pair: places in pixels of B, error in pixels (NaN where not visible), score and
-    mass."""
+    """All points of a pair: found and nearest true places in pixels of B, error in pixels (NaN where not
+    visible), score and mass."""
 
     uv: Float[np.ndarray, "n 2"]
+    uv_true: Float[np.ndarray, "n 2"]
     error: Float[np.ndarray, " n"]
     score: Float[Tensor, " n"]
     mass: Float[Tensor, " n"]
