@@ -17,7 +17,9 @@ from pathlib import Path
 import pytest
 import torch
 
-REALDATA = Path(os.environ.get("SAMEPOINT_REALDATA", Path(__file__).resolve().parents[2] / "shared" / "realdata"))
+REALDATA = Path(
+    os.environ.get("SAMEPOINT_REALDATA", Path(__file__).resolve().parents[2] / "shared" / "realdata")
+)
 
 
 @pytest.fixture

@@ -1,8 +1,8 @@
 """samepoint: find the same point on an object in every image.
 
-    finder = samepoint.load("runs/mug")
-    finder.remember("handle", image, uv=(312, 140))
-    hits = finder.find(new_image)
+finder = samepoint.load("runs/mug")
+finder.remember("handle", image, uv=(312, 140))
+hits = finder.find(new_image)
 """
 
 from __future__ import annotations

@@ -8,6 +8,7 @@ import shutil
 import cv2
 import numpy as np
 import pytest
+
 from samepoint.cli.main import run
 
 
@@ -49,7 +50,15 @@ def frames(tmp_path):
         pose = np.eye(4)
         pose[0, 3] = 0.01 * i
         np.savetxt(root / f"pose/{i:06d}.txt", pose)
-    camera = {"width": 64, "height": 48, "fx": 60.0, "fy": 60.0, "cx": 31.5, "cy": 23.5, "depth_unit_m": 0.001}
+    camera = {
+        "width": 64,
+        "height": 48,
+        "fx": 60.0,
+        "fy": 60.0,
+        "cx": 31.5,
+        "cy": 23.5,
+        "depth_unit_m": 0.001,
+    }
     (root / "intrinsics.json").write_text(json.dumps(camera))
     return root
 
@@ -117,14 +126,18 @@ def test_a_pose_with_nan(fails, frames, tmp_path):
 
 
 def test_good_frames_train(frames, tmp_path):
-    arguments = train(frames, tmp_path / "run", "--sampling.pairs", "1", "--sampling.points", "16", method="don")
+    arguments = train(
+        frames, tmp_path / "run", "--sampling.pairs", "1", "--sampling.points", "16", method="don"
+    )
     assert run([str(a) for a in arguments]) == 0
 
 
 def test_a_pairs_file_with_points_outside_the_image(fails, photos, tmp_path):
     pairs = photos / "pairs.json"
     pairs.write_text(
-        json.dumps({"pairs": [{"image_a": "0.png", "image_b": "1.png", "uv_a": [[5, 5]], "uv_b": [[64.6, 3]]}]})
+        json.dumps(
+            {"pairs": [{"image_a": "0.png", "image_b": "1.png", "uv_a": [[5, 5]], "uv_b": [[64.6, 3]]}]}
+        )
     )
     run_folder = trained(photos, tmp_path)
     fails(["evaluate", run_folder, "--pairs", pairs], "pair 0", "outside")
@@ -174,7 +187,9 @@ def test_steps_and_minutes_together(fails, photos, tmp_path):
 
 
 def test_an_unknown_backbone(fails, photos, tmp_path):
-    fails(train(photos, tmp_path / "run", "--network.backbone", "mobilenetv3_smal_100"), "mobilenetv3_small_100")
+    fails(
+        train(photos, tmp_path / "run", "--network.backbone", "mobilenetv3_smal_100"), "mobilenetv3_small_100"
+    )
 
 
 def test_unknown_family(fails, tmp_path):

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+
 from samepoint.data.augmentation import (
     Augmentation,
     augment_pairs,
@@ -27,7 +28,9 @@ def blob_image(uv, size=(96, 128)):
 def brightest(image):
     """Centre of mass of what is brighter than half the maximum."""
     weight = (image[0] - image[0].max() / 2).clamp(min=0)
-    v, u = torch.meshgrid(torch.arange(float(image.shape[1])), torch.arange(float(image.shape[2])), indexing="ij")
+    v, u = torch.meshgrid(
+        torch.arange(float(image.shape[1])), torch.arange(float(image.shape[2])), indexing="ij"
+    )
     return torch.stack(((u * weight).sum(), (v * weight).sum())) / weight.sum()
 
 
@@ -35,7 +38,9 @@ def pair_batch(points=((64.0, 48.0), (50.0, 40.0), (80.0, 60.0))):
     images = torch.stack([blob_image(p) for p in points])
     uv = torch.tensor(points)[:, None]
     labels = (images[:, 0] > 0.5).to(torch.int64)
-    return PairBatch(images, images, uv, uv, torch.ones(len(points), 1, dtype=torch.bool), None, labels, labels)
+    return PairBatch(
+        images, images, uv, uv, torch.ones(len(points), 1, dtype=torch.bool), None, labels, labels
+    )
 
 
 def test_points_move_as_their_images_do(generator):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+
 from samepoint.correspondence.depth import depth_at
 from samepoint.data.make_pairs import make_pairs
 from samepoint.data.matches import MatchFinder

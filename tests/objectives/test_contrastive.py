@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+
 from samepoint.objectives import NonMatches, pixelwise_contrastive
 
 
@@ -40,7 +41,9 @@ def rows(generator):
     anchors, positives = normal(2, 5, 3).requires_grad_(), normal(2, 5, 3).requires_grad_()
     valid = torch.rand(2, 5, generator=generator) < 0.7
     groups = [
-        NonMatches(normal(2, 5, 4, 3).requires_grad_(), torch.rand(2, 5, 4, generator=generator) < 0.8, margin)
+        NonMatches(
+            normal(2, 5, 4, 3).requires_grad_(), torch.rand(2, 5, 4, generator=generator) < 0.8, margin
+        )
         for margin in (0.5, 0.9)
     ]
     return anchors, positives, valid, groups
@@ -51,9 +54,9 @@ def rows(generator):
 def test_equals_the_double_loop_in_value_and_gradient(rows, form, scale):
     anchors, positives, valid, groups = rows
     leaves = [anchors, positives, groups[0].descriptors, groups[1].descriptors]
-    ours = pixelwise_contrastive(
-        anchors, positives, valid, groups, form=form, scale_by_hard_negatives=scale
-    )["loss"]
+    ours = pixelwise_contrastive(anchors, positives, valid, groups, form=form, scale_by_hard_negatives=scale)[
+        "loss"
+    ]
     theirs = double_loop(anchors, positives, valid, groups, form, scale)
     torch.testing.assert_close(ours, theirs)
     for mine, other in zip(torch.autograd.grad(ours, leaves), torch.autograd.grad(theirs, leaves)):
@@ -92,5 +95,7 @@ def test_no_valid_row_gives_zero_and_still_back_propagates():
 def test_equal_descriptors_have_a_finite_gradient():
     anchors = torch.ones(1, 2, 3, requires_grad=True)
     same = NonMatches(torch.ones(1, 2, 2, 3), torch.ones(1, 2, 2, dtype=torch.bool), 0.5)
-    pixelwise_contrastive(anchors, torch.ones(1, 2, 3), torch.ones(1, 2, dtype=torch.bool), [same])["loss"].backward()
+    pixelwise_contrastive(anchors, torch.ones(1, 2, 3), torch.ones(1, 2, dtype=torch.bool), [same])[
+        "loss"
+    ].backward()
     assert torch.isfinite(anchors.grad).all()

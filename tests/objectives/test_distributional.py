@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 import torch.nn.functional as F
+
 from samepoint.objectives import expectation_error, gaussian_divergence
 from samepoint.types import CellMap, DescriptorMap
 
@@ -40,7 +41,8 @@ def test_divergence_equals_the_explicit_kl_in_value_and_gradient(scene):
     theirs = explicit_kl(queries, target, uv, valid, 0.1, 4.0)
     torch.testing.assert_close(ours, theirs, rtol=2e-3, atol=2e-3)  # the window ends at three sigma
     for mine, other in zip(
-        torch.autograd.grad(ours, (queries, target.values)), torch.autograd.grad(theirs, (queries, target.values))
+        torch.autograd.grad(ours, (queries, target.values)),
+        torch.autograd.grad(theirs, (queries, target.values)),
     ):
         torch.testing.assert_close(mine, other, rtol=0.02, atol=2e-3)
 
@@ -50,7 +52,9 @@ def test_negatives_only_raise_the_divergence(scene, generator):
     valid = torch.ones(2, 6, dtype=torch.bool)
     extra = F.normalize(torch.randn(20, 8, generator=generator, dtype=torch.float64), dim=-1)
     plain = gaussian_divergence(queries, target, uv, valid, temperature=0.1, sigma=4.0)["loss"]
-    more = gaussian_divergence(queries, target, uv, valid, temperature=0.1, sigma=4.0, negatives=extra)["loss"]
+    more = gaussian_divergence(queries, target, uv, valid, temperature=0.1, sigma=4.0, negatives=extra)[
+        "loss"
+    ]
     assert more > plain
 
 

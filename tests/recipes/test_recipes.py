@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+
 from samepoint.data.augmentation import Augmentation
 from samepoint.data.open import open_dataset
 from samepoint.data.sampling import PairSampling, PairSource

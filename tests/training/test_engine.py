@@ -9,13 +9,14 @@ from dataclasses import replace
 
 import pytest
 import torch
+from torch import nn
+
 from samepoint.errors import RunError
 from samepoint.training import checkpoint
 from samepoint.training.engine import Trainer
 from samepoint.training.log import read_log
 from samepoint.training.plan import Budget, Part, Stage, stage_at
 from samepoint.training.settings import TrainingSettings
-from torch import nn
 
 SETTINGS = TrainingSettings(steps=30, device="cpu", workers=0, log_every=5, lr=1e-2)
 
@@ -32,7 +33,10 @@ def sum_of_inputs(network, batch, generator):
 
 def two_stages():
     part = Part("numbers", Numbers(), sum_of_inputs)
-    return (Stage("first", (part,)), Stage("second", (part, Part("more", Numbers(), sum_of_inputs, 0.5)), 2.0))
+    return (
+        Stage("first", (part,)),
+        Stage("second", (part, Part("more", Numbers(), sum_of_inputs, 0.5)), 2.0),
+    )
 
 
 def trainer(run, settings=SETTINGS, stages=None, objective=None, identity=None):
@@ -152,7 +156,7 @@ def test_a_full_disk_keeps_the_checkpoint_before(tmp_path, monkeypatch):
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(torch, "save", full)
-    with pytest.raises(RunError, match="could not be written .*No space left"):
+    with pytest.raises(RunError, match=r"could not be written .*No space left"):
         checkpoint.write_checkpoint(tmp_path / "run", {"step": 9})
     assert checkpoint.checkpoint_path(tmp_path / "run").read_bytes() == before
     assert [p.name for p in (tmp_path / "run" / "checkpoints").iterdir()] == ["last.ckpt"]

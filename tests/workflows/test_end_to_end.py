@@ -11,11 +11,12 @@ import time
 
 import numpy as np
 import pytest
-import samepoint
 from PIL import Image
+from safetensors.torch import load_file
+
+import samepoint
 from samepoint.cli.main import run
 from samepoint.data.open import open_dataset
-from safetensors.torch import load_file
 
 pytestmark = pytest.mark.slow
 
@@ -118,8 +119,10 @@ def test_a_killed_command_resumes_to_the_same_weights(rendered, tmp_path):
 def test_identical_view_trains_on_photos_of_mixed_sizes(realdata, tmp_path):
     data = realdata / "photos_dreambooth" / "shiny_sneaker"
     folder = data if data.is_dir() else next(p for p in data.parent.iterdir() if p.is_dir())
-    quick = [a for a in QUICK]
-    quick[4:8] = ["--images", "2", "--points", "64"]
+    quick = [*QUICK[:4], "--images", "2", "--points", "64", *QUICK[8:]]
     out = tmp_path / "run"
-    assert run(["train", "identical-view", "--data", str(folder), "--out", str(out), "--steps", "6", *quick]) == 0
+    assert (
+        run(["train", "identical-view", "--data", str(folder), "--out", str(out), "--steps", "6", *quick])
+        == 0
+    )
     assert (out / "model.safetensors").is_file()

@@ -10,8 +10,8 @@ import tyro
 
 from samepoint.recipes.don import Don
 from samepoint.recipes.identical_view import IdenticalView
-from samepoint.workflows.training import Recipe, train
 from samepoint.training.settings import TrainingSettings
+from samepoint.workflows.training import Recipe, train
 
 
 @dataclass(frozen=True)

@@ -98,9 +98,7 @@ def two_views(
     """
     image = batch.image
     size = (image.shape[-2], image.shape[-1])
-    a, b = (
-        random_view(augmentation, generator, len(image), size, out_size).to(image) for _ in range(2)
-    )
+    a, b = (random_view(augmentation, generator, len(image), size, out_size).to(image) for _ in range(2))
     uv_a = torch.rand(len(image), points, 2, generator=generator).to(image)
     uv_a = uv_a * uv_a.new_tensor((out_size[1], out_size[0])) - 0.5
     origin = warp_points(invert_warp(a), uv_a)
@@ -135,9 +133,7 @@ def change_appearance(
     if augmentation.noise > 0:
         seed = int(torch.randint(2**62, (1,), generator=generator))
         on_device = torch.Generator(images.device).manual_seed(seed)
-        pixel_noise = torch.randn(
-            images.shape, generator=on_device, device=images.device, dtype=images.dtype
-        )
+        pixel_noise = torch.randn(images.shape, generator=on_device, device=images.device, dtype=images.dtype)
         changed = changed + augmentation.noise * pixel_noise
     return changed.clamp(0, 1)
 
@@ -172,4 +168,3 @@ def _inside(uv: Float[Tensor, "b n 2"], image: Float[Tensor, "b 3 h w"]) -> Tens
 
 def _values_at(values: Float[Tensor, "b 1 h w"], uv: Float[Tensor, "b n 2"]) -> Float[Tensor, "b n"]:
     return sample(values, torch.nan_to_num(uv), mode="nearest")[..., 0]
-

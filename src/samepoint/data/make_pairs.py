@@ -99,6 +99,6 @@ def _regions(frame: Frame, uv: Float[Tensor, "n 2"]) -> tuple[str | None, ...] |
     return tuple("boundary" if flag else "inside" for flag in near.tolist())
 
 
-def _labels_at(labels: Int[Tensor, "h w"], uv: Float[Tensor, "n 2"]) -> Int[Tensor, "n"]:
+def _labels_at(labels: Int[Tensor, "h w"], uv: Float[Tensor, "n 2"]) -> Int[Tensor, n]:
     row, column = nearest_pixel(uv, (labels.shape[0], labels.shape[1]))
     return labels[row, column].long()

@@ -46,7 +46,7 @@ class FrameMatches:
     """
 
     found: Correspondences
-    object: Int[Tensor, "n"]
+    object: Int[Tensor, n]
     labels_a: Int[Tensor, "h w"] | None
     labels_b: Int[Tensor, "h2 w2"] | None
 
@@ -67,9 +67,7 @@ class MatchFinder:
 
     def shared(self, a: Frame, b: Frame) -> list[tuple[int, int]]:
         """Indices into the placements of A and B of objects with poses that both views hold."""
-        of_b = {
-            self.key(p): j for j, p in enumerate(b.view.placements) if p.camera_from_object is not None
-        }
+        of_b = {self.key(p): j for j, p in enumerate(b.view.placements) if p.camera_from_object is not None}
         pairs = []
         for i, placement in enumerate(a.view.placements):
             if placement.camera_from_object is not None and self.key(placement) in of_b:
@@ -98,10 +96,14 @@ class MatchFinder:
     def _by_objects(
         self, a: Frame, b: Frame, pairs: list[tuple[int, int]], number: int, generator: torch.Generator
     ) -> FrameMatches:
-        assert a.labels is not None and a.depth is not None
+        assert a.labels is not None
+        assert a.depth is not None
         masks = [(a.labels == i + 1) & (a.depth > 0) for i, _ in pairs]
         present = [n for n, mask in enumerate(masks) if bool(mask.any())]
-        labels_a, labels_b = _common_labels(a, [i for i, _ in pairs]), _common_labels(b, [j for _, j in pairs])
+        labels_a, labels_b = (
+            _common_labels(a, [i for i, _ in pairs]),
+            _common_labels(b, [j for _, j in pairs]),
+        )
         if not present:
             return FrameMatches(_none(), torch.zeros(0, dtype=torch.int64), labels_a, labels_b)
         chosen = torch.randint(len(present), (number,), generator=generator)
@@ -123,8 +125,11 @@ class MatchFinder:
             if source is None or target is None:
                 return _none()
             surface_map = partial(map_points, source, target, tolerance=SURFACE_TOLERANCE)
-        assert a.depth is not None and a.intrinsics is not None and b.intrinsics is not None
-        assert in_a.camera_from_object is not None and in_b.camera_from_object is not None
+        assert a.depth is not None
+        assert a.intrinsics is not None
+        assert b.intrinsics is not None
+        assert in_a.camera_from_object is not None
+        assert in_b.camera_from_object is not None
         return correspond_by_object(
             uv,
             depth_at(a.depth, uv),

@@ -85,7 +85,7 @@ class Symmetry:
     """BOP's symmetries of an object: discrete 4x4 transforms, or continuous (axis, offset), object frame."""
 
     discrete: tuple[Float[Tensor, "4 4"], ...] = ()
-    continuous: tuple[tuple[Float[Tensor, "3"], Float[Tensor, "3"]], ...] = ()
+    continuous: tuple[tuple[Float[Tensor, 3], Float[Tensor, 3]], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -98,7 +98,7 @@ class ObjectModel:
     family: str | None = None
     mesh: Path | None = None
     metres_per_unit: float = 1.0
-    keypoints: Mapping[str, Float[Tensor, "3"]] = field(default_factory=dict)
+    keypoints: Mapping[str, Float[Tensor, 3]] = field(default_factory=dict)
     symmetry: Symmetry | None = None
     diameter: float | None = None
 

@@ -75,7 +75,7 @@ class PairSource:
         points, visible = self.sampling.points, matches.found.visible.nonzero()[:, 0]
         kept = visible[: self.sampling.points]
 
-        def rows(values: Shaped[Tensor, "m *r"]) -> Shaped[Tensor, "1 n *r"]:
+        def rows(values: Shaped[Tensor, m * r]) -> Shaped[Tensor, "1 n *r"]:
             padded = values.new_zeros(points, *values.shape[1:])
             padded[: len(kept)] = values[kept]
             return padded[None]
@@ -107,16 +107,17 @@ class ImageSource:
         if not self.on_objects or any(mask is None for mask in masks):
             inside = [_on_canvas(torch.ones_like(f.image[0], dtype=torch.bool), self.canvas) for f in frames]
             return ImageBatch(images, torch.stack(inside))
-        return ImageBatch(images, torch.stack([_on_canvas(m > 0, self.canvas) for m in masks if m is not None]))
+        return ImageBatch(
+            images, torch.stack([_on_canvas(m > 0, self.canvas) for m in masks if m is not None])
+        )
 
 
 def canvas_of(store: FrameStore) -> Size:
-    """The smallest size that holds every image of the store, rounded up to a multiple of 32."""
+    """The smallest size that holds every image of the store."""
     if len(store) == 0:
         raise DataError("there is no image", where=store.dataset.root, mend="give a data set with images")
     sizes = {fitted_size(image_size(view.image), store.max_size) for view in store.dataset.views()}
-    height, width = (-(-max(size[axis] for size in sizes) // 32) * 32 for axis in (0, 1))
-    return height, width
+    return max(size[0] for size in sizes), max(size[1] for size in sizes)
 
 
 class _Partners:

@@ -4,5 +4,4 @@ no data and no logger. Under the name `loss` is what is minimised; the other ent
 from samepoint.objectives.contrastive import NonMatches, pixelwise_contrastive
 from samepoint.objectives.distributional import expectation_error, gaussian_divergence
 
-
 __all__ = ["NonMatches", "expectation_error", "gaussian_divergence", "pixelwise_contrastive"]

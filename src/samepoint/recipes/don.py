@@ -65,7 +65,9 @@ class Don:
         source = PairSource(store, self.sampling)
         return (Stage("don", (Part("pairs", source, self.objective),)),)
 
-    def objective(self, network: nn.Module, batch: PairBatch, generator: torch.Generator) -> dict[str, Tensor]:
+    def objective(
+        self, network: nn.Module, batch: PairBatch, generator: torch.Generator
+    ) -> dict[str, Tensor]:
         batch = augment_pairs(batch, self.augmentation, generator)
         a, b = describe_pair(network, batch)
         if self.loss in ("kl", "expectation"):

@@ -42,7 +42,9 @@ class IdenticalView:
         source = ImageSource(store, self.images, on_objects=self.on_objects)
         return (Stage("identical-view", (Part("images", source, self.objective),)),)
 
-    def objective(self, network: nn.Module, batch: ImageBatch, generator: torch.Generator) -> dict[str, Tensor]:
+    def objective(
+        self, network: nn.Module, batch: ImageBatch, generator: torch.Generator
+    ) -> dict[str, Tensor]:
         size = (batch.image.shape[-2], batch.image.shape[-1])
         pairs = two_views(batch, self.augmentation, generator, self.points, size)
         a, b = describe_pair(network, pairs)

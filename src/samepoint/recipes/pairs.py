@@ -26,7 +26,9 @@ Direction = Callable[[DescriptorMap, DescriptorMap, Tensor, Tensor, Tensor], dic
 """(source map, target map, uv in source, uv in target, valid) -> named numbers."""
 
 
-def both_ways(a: DescriptorMap, b: DescriptorMap, batch: PairBatch, direction: Direction) -> dict[str, Tensor]:
+def both_ways(
+    a: DescriptorMap, b: DescriptorMap, batch: PairBatch, direction: Direction
+) -> dict[str, Tensor]:
     """The mean of an objective from A to B and from B to A, so that swapping the images changes nothing."""
     there = direction(a, b, batch.uv_a, batch.uv_b, batch.valid)
     back = direction(b, a, batch.uv_b, batch.uv_a, batch.valid)

@@ -48,7 +48,9 @@ def read_checkpoint(run: Path) -> dict[str, Any]:
     except Exception as error:
         raise RunError(f"the checkpoint cannot be read ({_reason(error)})", where=path) from error
     if not isinstance(state, dict) or state.get("version") != VERSION:
-        raise RunError("the checkpoint is of another version", where=path, mend="train anew into another folder")
+        raise RunError(
+            "the checkpoint is of another version", where=path, mend="train anew into another folder"
+        )
     return state
 
 

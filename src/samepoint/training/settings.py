@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from samepoint.errors import RunError
 from samepoint.training.plan import Budget
 from samepoint.training.schedule import Schedule
 
@@ -37,7 +38,7 @@ class TrainingSettings:
     @property
     def budget(self) -> Budget:
         if self.steps is not None and self.minutes is not None:
-            raise ValueError("give steps or minutes, not both")
+            raise RunError("--steps and --minutes exclude each other", mend="give one of them")
         if self.steps is None and self.minutes is None:
             return Budget(minutes=10.0)
         return Budget(steps=self.steps, minutes=self.minutes)

@@ -15,7 +15,7 @@ from typing import Any
 from samepoint.data.files import write_json
 from samepoint.data.make_pairs import make_pairs
 from samepoint.data.open import open_dataset
-from samepoint.data.pairs import PairsFile, read_pairs, write_pairs
+from samepoint.data.pairs import read_pairs, write_pairs
 from samepoint.evaluation.evaluate import EvaluationSettings
 from samepoint.evaluation.tables import evaluation_table
 from samepoint.inference.examples import calibrate

@@ -126,9 +126,7 @@ def examples_of(run: Path, pairs: Sequence[Pair], counts: ExampleCounts | None =
     """Pictures of the run's network on at most 40 of the pairs, evenly chosen."""
     network, config = load_network(run)
     chosen = pairs[:: max(1, len(pairs) // 40)]
-    return build_examples(
-        network, [example_pair(pair) for pair in chosen], settings_of(config, run), counts
-    )
+    return build_examples(network, [example_pair(pair) for pair in chosen], settings_of(config, run), counts)
 
 
 def example_pair(pair: Pair) -> ExamplePair:

@@ -95,4 +95,3 @@ def training_split(dataset: Dataset) -> Dataset:
 def plain(value: Any) -> Any:
     """Nested dataclasses as plain values for JSON."""
     return json.loads(json.dumps(dataclasses.asdict(value)))
-
