@@ -27,7 +27,8 @@ class Augmentation:
 
     `background` is the probability that an image's background (label 0) is replaced; `grey` that it loses its
     colour. `colour` bounds brightness, contrast and saturation (a factor of 1 +- colour) and the hue (a turn of
-    colour / 4 of the circle). `noise` is the standard deviation of pixel noise.
+    colour / 4 of the circle). `noise` is the standard deviation of pixel noise. `view` is the (height, width) of
+    the views that are trained on, cut round a match at the images' own scale; None: the whole image.
     """
 
     rotation: float = 45.0
@@ -38,6 +39,7 @@ class Augmentation:
     grey: float = 0.05
     noise: float = 0.02
     background: float = 0.5
+    view: Size | None = None
 
 
 def random_view(
@@ -56,37 +58,60 @@ def random_view(
     )
 
 
-def augment_pairs(
-    batch: PairBatch, augmentation: Augmentation, generator: torch.Generator, out_size: Size | None = None
-) -> PairBatch:
-    """Both images of each pair changed independently; points that leave either image become invalid.
-
-    Views have `out_size`, or the size of the images.
-    """
-    sides = []
-    for image, uv, labels in (
-        (batch.image_a, batch.uv_a, batch.labels_a),
-        (batch.image_b, batch.uv_b, batch.labels_b),
-    ):
-        size = (image.shape[-2], image.shape[-1])
-        view = random_view(augmentation, generator, len(image), size, out_size or size).to(image)
-        if labels is not None:
-            image = randomise_background(image, labels, augmentation.background, generator)
-            labels = warp_images(labels[:, None], view, out_size or size, mode="nearest")[:, 0]
-        image = change_appearance(warp_images(image, view, out_size or size), augmentation, generator)
-        sides.append((image, warp_points(view, uv), labels))
-    (image_a, uv_a, labels_a), (image_b, uv_b, labels_b) = sides
-    valid = batch.valid & _inside(uv_a, image_a) & _inside(uv_b, image_b)
+def augment_pairs(batch: PairBatch, augmentation: Augmentation, generator: torch.Generator) -> PairBatch:
+    """Both images of each pair changed independently; points that leave either image become invalid."""
+    focus = _some_match(batch, generator)
+    image_a, uv_a, labels_a = _augment_side(
+        (batch.image_a, batch.uv_a, batch.labels_a), focus, augmentation, generator
+    )
+    image_b, uv_b, labels_b = _augment_side(
+        (batch.image_b, batch.uv_b, batch.labels_b), focus, augmentation, generator
+    )
     return dataclasses.replace(
         batch,
         image_a=image_a,
         image_b=image_b,
         uv_a=torch.nan_to_num(uv_a),
         uv_b=torch.nan_to_num(uv_b),
-        valid=valid,
+        valid=batch.valid & _inside(uv_a, image_a) & _inside(uv_b, image_b),
         labels_a=labels_a,
         labels_b=labels_b,
     )
+
+
+Side = tuple[Float[Tensor, "b 3 h w"], Float[Tensor, "b n 2"], Int[Tensor, "b h w"] | None]
+"""Images, points and labels of one side of the pairs."""
+
+
+def _augment_side(
+    side: Side, focus: Int[Tensor, "b"], augmentation: Augmentation, generator: torch.Generator
+) -> Side:
+    image, uv, labels = side
+    size = (image.shape[-2], image.shape[-1])
+    out = augmentation.view or size
+    if augmentation.view is None:
+        view = random_view(augmentation, generator, len(image), size, size).to(image)
+    else:
+        at = uv.gather(1, focus[:, None, None].expand(-1, 1, 2))[:, 0]
+        view = random_view(augmentation, generator, len(image), out, out).to(image) @ _centred(at, out)
+    if labels is not None:
+        image = randomise_background(image, labels, augmentation.background, generator)
+        labels = warp_images(labels[:, None], view, out, mode="nearest")[:, 0]
+    image = change_appearance(warp_images(image, view, out), augmentation, generator)
+    return image, warp_points(view, uv), labels
+
+
+def _some_match(batch: PairBatch, generator: torch.Generator) -> Int[Tensor, "b"]:
+    """The index of a valid match of each pair, drawn evenly; 0 where there is none."""
+    weight = batch.valid.cpu() + 1e-9
+    return torch.multinomial(weight, 1, generator=generator)[:, 0].to(batch.uv_a.device)
+
+
+def _centred(uv: Float[Tensor, "b 2"], size: Size) -> Float[Tensor, "b 3 3"]:
+    """Shifts that take `uv` to the centre of a view of `size`."""
+    shift = torch.eye(3, dtype=uv.dtype, device=uv.device).repeat(len(uv), 1, 1)
+    shift[:, :2, 2] = uv.new_tensor(((size[1] - 1) / 2, (size[0] - 1) / 2)) - uv
+    return shift
 
 
 def two_views(

@@ -88,7 +88,7 @@ class Trainer:
         )
         self.bare = network.to(self.fabric.device)
         self.network = _UnderPrecision(self.fabric, self.fabric.strategy.setup_module(self.bare))
-        self.optimizer = self.fabric.setup_optimizers(optimizer)
+        self.optimizer: Any = self.fabric.setup_optimizers(optimizer)
         self.position = Position()
         self.interrupted = threading.Event()
 
@@ -269,5 +269,6 @@ class _UnderPrecision(nn.Module):
 
     def without_sync(self, enabled: bool) -> Any:
         """No exchange of gradients between processes inside (all but the last of accumulated batches)."""
-        distributed = isinstance(self.network, torch.nn.parallel.DistributedDataParallel)
-        return self.network.no_sync() if enabled and distributed else nullcontext()
+        if enabled and isinstance(self.network, nn.parallel.DistributedDataParallel):
+            return self.network.no_sync()
+        return nullcontext()

@@ -51,7 +51,7 @@ def step_loader(batches: StepBatches, workers: int) -> DataLoader[tuple[Any, ...
     )
 
 
-def _as_it_is(batches: tuple[Any, ...]) -> tuple[Any, ...]:
+def _as_it_is(batches: Any) -> Any:
     return batches
 
 

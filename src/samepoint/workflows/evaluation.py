@@ -79,6 +79,7 @@ def evaluate_run(
     `predictions`: another program's answers are scored in place of the network's. `weights`: files of frozen
     backbones by name. Raises RunError or DataError with one line.
     """
+    torch.set_flush_denormal(True)  # untrained networks produce subnormal numbers, which are slow on a CPU
     network, config = load_network(run, device)
     settings = replace(settings or EvaluationSettings(), progress=progress)
     trained: NetworkPredictor | Predictions = NetworkPredictor(

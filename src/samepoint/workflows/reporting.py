@@ -134,9 +134,11 @@ def example_pair(pair: Pair) -> ExamplePair:
     visible = None if pair.visible_b is None else pair.visible_b.numpy()
     caption = f"{pair.image_a.parent.parent.name}/{pair.image_a.name} → "
     caption += f"{pair.image_b.parent.parent.name}/{pair.image_b.name}"
-    return ExamplePair(
-        pair.image_a, pair.image_b, pair.uv_a.double().numpy(), pair.uv_b.double().numpy(), visible, caption
-    )
+    alternatives = None
+    if pair.alternatives_b is not None:
+        alternatives = tuple(answers.double().numpy() for answers in pair.alternatives_b)
+    uv_a, uv_b = pair.uv_a.double().numpy(), pair.uv_b.double().numpy()
+    return ExamplePair(pair.image_a, pair.image_b, uv_a, uv_b, visible, caption, alternatives)
 
 
 def facts_of(config: Mapping[str, Any], evaluation: Mapping[str, Any]) -> dict[str, dict[str, str]]:
