@@ -84,7 +84,7 @@ Side = tuple[Float[Tensor, "b 3 h w"], Float[Tensor, "b n 2"], Int[Tensor, "b h 
 
 
 def _augment_side(
-    side: Side, focus: Int[Tensor, "b"], augmentation: Augmentation, generator: torch.Generator
+    side: Side, focus: Int[Tensor, " b"], augmentation: Augmentation, generator: torch.Generator
 ) -> Side:
     image, uv, labels = side
     size = (image.shape[-2], image.shape[-1])
@@ -101,7 +101,7 @@ def _augment_side(
     return image, warp_points(view, uv), labels
 
 
-def _some_match(batch: PairBatch, generator: torch.Generator) -> Int[Tensor, "b"]:
+def _some_match(batch: PairBatch, generator: torch.Generator) -> Int[Tensor, " b"]:
     """The index of a valid match of each pair, drawn evenly; 0 where there is none."""
     weight = batch.valid.cpu() + 1e-9
     return torch.multinomial(weight, 1, generator=generator)[:, 0].to(batch.uv_a.device)
