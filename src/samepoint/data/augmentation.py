@@ -94,10 +94,11 @@ def _augment_side(
     else:
         at = uv.gather(1, focus[:, None, None].expand(-1, 1, 2))[:, 0]
         view = random_view(augmentation, generator, len(image), out, out).to(image) @ _centred(at, out)
+    image = warp_images(image, view, out)
     if labels is not None:
-        image = randomise_background(image, labels, augmentation.background, generator)
         labels = warp_images(labels[:, None], view, out, mode="nearest")[:, 0]
-    image = change_appearance(warp_images(image, view, out), augmentation, generator)
+        image = randomise_background(image, labels, augmentation.background, generator)
+    image = change_appearance(image, augmentation, generator)
     return image, warp_points(view, uv), labels
 
 
@@ -169,13 +170,15 @@ def randomise_background(
     probability: float,
     generator: torch.Generator,
 ) -> Float[Tensor, "b 3 h w"]:
-    """Some images with their background (label 0) replaced, by another image of the batch or by soft noise."""
+    """Some images with their background (label 0) replaced: by that of another image of the batch, or by soft
+    noise. Objects of the other image are not copied: a second copy of an object would be a second right answer."""
     batch, size = len(images), images.shape[-2:]
     chosen = torch.rand(batch, generator=generator) < probability
     noise = torch.rand(batch, 3, 8, 8, generator=generator).to(images)
     noise = F.interpolate(noise, size=size, mode="bilinear", align_corners=False)
     use_noise = (torch.rand(batch, generator=generator) < (0.5 if batch > 1 else 1.0)).to(images.device)
-    other = torch.where(use_noise[:, None, None, None], noise, images.roll(1, dims=0))
+    empty = labels.roll(1, dims=0) == 0
+    other = torch.where((use_noise[:, None, None] | ~empty)[:, None], noise, images.roll(1, dims=0))
     replaced = (labels == 0) & chosen.to(images.device)[:, None, None]
     return torch.where(replaced[:, None], other, images)
 

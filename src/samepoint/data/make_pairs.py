@@ -11,7 +11,7 @@ from torch import Tensor
 from samepoint.data.matches import FrameMatches
 from samepoint.data.pairs import Pair
 from samepoint.data.recording import Dataset
-from samepoint.data.sampling import PairSampling, PairSource
+from samepoint.data.sampling import PairSampling, PairSource, overlap
 from samepoint.data.store import Frame, FrameStore
 from samepoint.errors import DataError
 from samepoint.geometry.pixels import nearest_pixel
@@ -19,6 +19,10 @@ from samepoint.types import Outcome
 
 BOUNDARY = 0.02
 """Points nearer to the edge of their object's mask than this fraction of the image's long side are "boundary"."""
+
+
+OVERLAP = 0.3
+"""At least this fraction of what A shows of the shared objects (of the scene, without objects) must be seen in B."""
 
 
 def make_pairs(
@@ -32,7 +36,7 @@ def make_pairs(
     Deterministic by `seed`. Raises DataError when the data set relates no two views, or too few.
     """
     store = FrameStore(dataset, max_size=None, budget_bytes=0)
-    sampling = PairSampling(points=4 * points, across_scenes=1.0 if cross_scene else 0.0, min_matches=8)
+    sampling = PairSampling(points=4 * points, across_scenes=1.0 if cross_scene else 0.0, min_overlap=OVERLAP)
     source = PairSource(store, sampling)
     generator = torch.Generator().manual_seed(seed)
     pairs: list[Pair] = []
@@ -40,15 +44,13 @@ def make_pairs(
         if len(pairs) == number:
             return pairs
         a, b, matches = source.draw(generator)
-        if int(matches.found.visible.sum()) >= sampling.min_matches and (
-            (a.recording != b.recording) == cross_scene
-        ):
+        if overlap(matches) >= OVERLAP and (a.recording != b.recording) == cross_scene:
             pairs.append(_pair(dataset, a, b, matches, points))
     if len(pairs) == number:
         return pairs
     kind = "from different recordings" if cross_scene else "from one recording"
     raise DataError(
-        f"only {len(pairs)} of {number} pairs {kind} share enough points",
+        f"only {len(pairs)} of {number} pairs {kind} overlap enough",
         where=dataset.root,
         mend="ask for fewer pairs, or give a data set with more views of the same objects",
     )

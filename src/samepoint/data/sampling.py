@@ -23,12 +23,13 @@ from samepoint.types import ImageBatch, PairBatch, Size
 @dataclass(frozen=True)
 class PairSampling:
     """How pairs are drawn. `across_scenes` is the share of pairs from two different recordings (where the
-    data has objects with poses); `min_matches` pixels of a pair must be visible in both."""
+    data has objects with poses). Of the pixels drawn on A (on the objects that both images hold), B must see at
+    least the fraction `min_overlap`."""
 
     pairs: int = 4
     points: int = 256
     across_scenes: float = 0.5
-    min_matches: int = 16
+    min_overlap: float = 0.2
     identity: Identity = "instance"
 
 
@@ -51,7 +52,7 @@ class PairSource:
         self.canvas = canvas_of(store)
 
     def sample(self, generator: torch.Generator) -> PairBatch:
-        """A batch of `pairs` pairs; each holds at least `min_matches` visible ones wherever one was found."""
+        """A batch of `pairs` pairs, with the overlap asked for wherever such a pair was found."""
         drawn = [self.draw(generator) for _ in range(self.sampling.pairs)]
         return _stack([self._pad(a, b, matches) for a, b, matches in drawn])
 
@@ -62,13 +63,12 @@ class PairSource:
             i, j = self.partners.draw(self.sampling.across_scenes, generator)
             a, b = self.store[i], self.store[j]
             matches = self.finder.sample(a, b, 2 * self.sampling.points, generator)
-            found = int(matches.found.visible.sum())
-            if best is None or found > best[0]:
-                best = (found, a, b, matches)
-            if found >= self.sampling.min_matches:
+            if best is None or overlap(matches) > overlap(best[2]):
+                best = (a, b, matches)
+            if overlap(matches) >= self.sampling.min_overlap:
                 break
         assert best is not None
-        return best[1:]
+        return best
 
     def _pad(self, a: Frame, b: Frame, matches: FrameMatches) -> PairBatch:
         """One pair on the canvas, with exactly `points` rows, as a batch of one."""
@@ -110,6 +110,11 @@ class ImageSource:
         return ImageBatch(
             images, torch.stack([_on_canvas(m > 0, self.canvas) for m in masks if m is not None])
         )
+
+
+def overlap(matches: FrameMatches) -> float:
+    """The fraction of the pixels drawn on A that B sees; 0 if none could be drawn."""
+    return float(matches.found.visible.sum()) / max(1, len(matches.found.outcome))
 
 
 def canvas_of(store: FrameStore) -> Size:

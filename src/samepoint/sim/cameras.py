@@ -11,7 +11,7 @@ Ball = tuple[Float[np.ndarray, " 3"], float]
 """(centre, radius) around an object, metres."""
 
 CLEARANCE = 0.06
-ELEVATIONS = (np.deg2rad(25), np.deg2rad(85))
+ELEVATIONS = (np.deg2rad(30), np.deg2rad(65))
 
 
 def look_at(

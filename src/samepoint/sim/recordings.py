@@ -17,7 +17,7 @@ from samepoint.sim.renderer import Renderer, Shot, intrinsics
 from samepoint.sim.settings import RenderMode, RenderSettings
 from samepoint.sim.world import Thing, World
 
-CLOSE_UPS, HANDS = 0.4, 0.2
+CLOSE_UPS, HANDS = 0.3, 0.2
 """Shares of the views of a scan that are close-ups and of the moments of a shuffle with a hand."""
 
 

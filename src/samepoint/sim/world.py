@@ -174,16 +174,16 @@ def _room(mujoco: ModuleType, spec: Any, generator: np.random.Generator) -> None
 
 def _lights(mujoco: ModuleType, spec: Any, generator: np.random.Generator) -> None:
     head = spec.visual.headlight
-    ambient = float(generator.uniform(0.2, 0.42))
+    ambient = float(generator.uniform(0.3, 0.5))
     head.ambient, head.diffuse, head.specular = (
         [ambient] * 3,
         [float(generator.uniform(0.02, 0.15))] * 3,
         [0.0] * 3,
     )
     number = int(generator.integers(1, 4))
-    power = generator.uniform(0.55, 0.9) / number**0.7
+    power = generator.uniform(0.45, 0.75) / number**0.7
     for k in range(number):
-        angle, high = generator.uniform(0, 2 * np.pi), generator.uniform(0.35, 1.35)
+        angle, high = generator.uniform(0, 2 * np.pi), generator.uniform(0.6, 1.4)
         place = 2.0 * np.array([np.cos(angle) * np.cos(high), np.sin(angle) * np.cos(high), np.sin(high)])
         warm = generator.uniform(-0.12, 0.12)
         tint = np.array([1 + warm, 1.0, 1 - warm]) * power * generator.uniform(0.6, 1.2)
