@@ -28,6 +28,7 @@ class Render:
     `out`: a new folder. `families`: which objects (default: all). `scenes`: recordings over all splits.
     `views`: images a recording. `cameras`: of a rig. `size`: WIDTHxHEIGHT. `mode`: scan (moving camera), shuffle
     (fixed camera, objects rearranged), rig (several cameras), robot-only. `max_roll`: of the camera, degrees.
+    `max_yaw`: of objects about their usual direction. `sector`: of a scan to either side of the front, degrees.
     `noise`: of a depth sensor and its poses. `gripper`: in view of scans. `texture_folder`: your own images.
     """
 
@@ -44,6 +45,8 @@ class Render:
     distractors: tuple[int, int] = (0, 3)
     instances: tuple[int, int, int] = (3, 2, 2)
     max_roll: float = 45.0
+    max_yaw: float = 180.0
+    sector: float = 180.0
     noise: bool = False
     gripper: bool = False
     texture_folder: Path | None = None

@@ -17,7 +17,11 @@ TRIES = 12
 
 
 def arrange(
-    world: World, generator: np.random.Generator, things: Sequence[Thing], spread: float
+    world: World,
+    generator: np.random.Generator,
+    things: Sequence[Thing],
+    spread: float,
+    max_yaw: float = np.pi,
 ) -> tuple[Thing, ...]:
     """Places `things` within about `spread` metres of the middle and lets them settle; the others go away.
 
@@ -27,7 +31,7 @@ def arrange(
         world.place(thing, _away(k))
     placed: list[tuple[np.ndarray, float, float]] = []
     for thing in things:
-        turn = _orientation(generator, thing)
+        turn = _orientation(generator, thing, max_yaw)
         points = thing.points @ turn.T
         radius, low, high = (
             float(np.linalg.norm(points[:, :2], axis=1).max()),
@@ -49,9 +53,12 @@ def _away(k: int) -> Float[np.ndarray, "4 4"]:
     return pose
 
 
-def _orientation(generator: np.random.Generator, thing: Thing) -> Float[np.ndarray, "3 3"]:
-    """Upright as often as the family says, else any way; always with a random yaw."""
-    yaw = _turn(2, generator.uniform(0, 2 * np.pi))
+def _orientation(generator: np.random.Generator, thing: Thing, max_yaw: float) -> Float[np.ndarray, "3 3"]:
+    """Upright as often as the family says, else any way; with a random yaw of up to `max_yaw` radians. Where
+    that is less than all round everything stands upright."""
+    yaw = _turn(2, generator.uniform(-max_yaw, max_yaw))
+    if max_yaw < np.pi:
+        return yaw
     stands = find_family(thing.instance.slot.family).upright if thing.instance else 0.5
     if generator.uniform() < stands:
         return yaw

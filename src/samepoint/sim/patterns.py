@@ -93,6 +93,14 @@ def blotches(
     picture[:] = (picture * (1 - alpha) + np.asarray(colour) * alpha).astype(np.uint8)
 
 
+def ombre(generator: np.random.Generator, picture: Picture, strength: Number) -> None:
+    """Colours that run into one another mixed in, as in dyed cloth, glazes and packaging art."""
+    size = (picture.shape[0], picture.shape[1])
+    field = np.stack([noise(generator, size, float(generator.uniform(6, 12))) for _ in range(3)], axis=-1)
+    field = np.clip((field - 0.5) * 1.6 + 0.5, 0, 1) * 255
+    picture[:] = (picture * (1 - strength) + field * strength).astype(np.uint8)
+
+
 def stripes(picture: Picture, colour: Colour, period: Number, share: Number, angle: Number) -> None:
     """Parallel stripes; `period` in pixels, `share` the coloured part of it."""
     h, w = picture.shape[:2]

@@ -18,6 +18,7 @@ from samepoint.sim.settings import RenderMode, RenderSettings
 from samepoint.sim.world import Thing, World
 
 CLOSE_UPS, HANDS = 0.3, 0.2
+FRONT = -np.pi / 2
 """Shares of the views of a scan that are close-ups and of the moments of a shuffle with a hand."""
 
 
@@ -50,7 +51,9 @@ class Studio:
         """The same studio with (these) things put down anew."""
         things = self.world.things if things is None else things
         things = [things[i] for i in self.generator.permutation(len(things))]
-        present = arrange(self.world, self.generator, things, spread(len(things)))
+        present = arrange(
+            self.world, self.generator, things, spread(len(things)), float(np.deg2rad(self.settings.max_yaw))
+        )
         kept = tuple(thing for thing in self.world.things if thing in present)
         return replace(self, present=kept)
 
@@ -111,8 +114,12 @@ def scan(studio: Studio) -> Iterator[WrittenMoment]:
     studio = studio.rearranged()
     balls = studio.balls()
     start, turns = g.uniform(0, 2 * np.pi), g.choice([-2, -1, 1, 2])
+    sector = float(np.deg2rad(settings.sector))
     for k in range(settings.views):
-        azimuth = start + turns * 2 * np.pi * (k + g.uniform(-0.4, 0.4)) / settings.views
+        along = (k + g.uniform(-0.4, 0.4)) / settings.views
+        azimuth = start + turns * 2 * np.pi * along
+        if sector < np.pi:
+            azimuth = FRONT + sector * (2 * along - 1)
         near = g.uniform() < CLOSE_UPS
         pose = (close_up if near else overview)(g, balls, studio.fovy, float(azimuth), studio.max_roll)
         if settings.gripper:

@@ -39,6 +39,8 @@ class RenderSettings:
     distractors: tuple[int, int] = (0, 3)
     instances: tuple[int, int, int] = (3, 2, 2)
     max_roll: float = 45.0
+    max_yaw: float = 180.0
+    sector: float = 180.0
     noise: bool = False
     gripper: bool = False
     texture_folder: Path | None = None
@@ -72,6 +74,7 @@ class RenderSettings:
             ("objects_per_scene", not 1 <= self.objects_per_scene[0] <= self.objects_per_scene[1] <= 20),
             ("distractors", not 0 <= self.distractors[0] <= self.distractors[1] <= 20),
             ("instances", min(self.instances) < 1), ("max_roll", not 0 <= self.max_roll <= 180),
+            ("max_yaw", not 0 <= self.max_yaw <= 180), ("sector", not 0 < self.sector <= 180),
         ]  # fmt: skip
         for name, bad in wrong:
             if bad:
