@@ -97,7 +97,7 @@ def ombre(generator: np.random.Generator, picture: Picture, strength: Number) ->
     """Colours that run into one another mixed in, as in dyed cloth, glazes and packaging art."""
     size = (picture.shape[0], picture.shape[1])
     field = np.stack([noise(generator, size, float(generator.uniform(6, 12))) for _ in range(3)], axis=-1)
-    field = np.clip((field - 0.5) * 1.6 + 0.5, 0, 1) * 255
+    field = np.clip((field - 0.5) * 1.8 + 0.5, 0, 1) * 255
     picture[:] = (picture * (1 - strength) + field * strength).astype(np.uint8)
 
 

@@ -77,7 +77,7 @@ def paint(family: Family, generator: np.random.Generator, photos: Sequence[Path]
     """A random texture (512 x 512) for one object of the family; `photos` are the ground of main parts."""
     sheet = Sheet(family, generator, photos)
     PAINTERS[family.name](sheet)
-    pat.ombre(generator, sheet.picture, float(generator.uniform(0.3, 0.6)))
+    pat.ombre(generator, sheet.picture, float(generator.uniform(0.5, 0.75)))
     return sheet.picture
 
 

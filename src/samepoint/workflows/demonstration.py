@@ -38,10 +38,10 @@ TABLE_TOP = RenderSettings(
     split_scenes=(52, 4, 10),
     instances=(6, 2, 2),
     max_roll=45.0,
-    max_yaw=60.0,
-    sector=60.0,
+    max_yaw=45.0,
+    sector=45.0,
 )
-"""Objects turned by up to 60 degrees between scenes, seen from up to 60 degrees to either side of the front."""
+"""Objects turned by up to 45 degrees from their usual direction, seen from up to 45 degrees to either side of the front."""
 
 SHORT_RUN = Don(
     sampling=PairSampling(pairs=8, points=128),
@@ -88,7 +88,8 @@ def demo(out: Path, settings: Demo, say: Say = print) -> dict[str, Any]:
     say("evaluating on objects that were never seen, beside chance, SIFT and the untrained network")
     file = read_pairs(pairs)
     _calibrate(run, data, settings)
-    evaluation = evaluate_run(run, file, settings=EvaluationSettings(closer=False)).to_json()
+    scoring = EvaluationSettings(closer=False)
+    evaluation = evaluate_run(run, file, settings=scoring, progress=_scoring_progress(say)).to_json()
     write_json(out / "evaluation.json", evaluation, indent=1)
     write_run_report(out / "report.html", run, file, evaluation)
     say(evaluation_table(evaluation))
@@ -128,3 +129,11 @@ def _calibrate(run: Path, data: Path, settings: Demo) -> None:
     finder = FinderSettings(max_size=config["max_size"], temperature=settings.recipe.temperature)
     calibration = calibrate(network, [example_pair(pair) for pair in pairs], finder)
     write_settings(run, replace(finder, calibration=calibration))
+
+
+def _scoring_progress(say: Say) -> Callable[[str, int, int], None]:
+    def progress(name: str, done: int, pairs: int) -> None:
+        if done == pairs:
+            say(f"  {name}: {pairs} pairs scored")
+
+    return progress
