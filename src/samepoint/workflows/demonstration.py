@@ -41,7 +41,8 @@ TABLE_TOP = RenderSettings(
     max_yaw=45.0,
     sector=45.0,
 )
-"""Objects turned by up to 45 degrees from their usual direction, seen from up to 45 degrees to either side of the front."""
+"""Objects turned by up to 45 degrees from their usual direction, seen from up to 45 degrees to either side of the
+front."""
 
 SHORT_RUN = Don(
     sampling=PairSampling(pairs=8, points=128),
