@@ -26,11 +26,17 @@ QUICK = [
 ]  # fmt: skip
 
 
+HARDLY_AUGMENTED = [
+    "--augmentation.rotation", "0", "--augmentation.scale", "1", "1", "--augmentation.perspective", "0",
+    "--augmentation.colour", "0.1", "--augmentation.grey", "0", "--augmentation.background", "0",
+]  # fmt: skip
+
+
 @pytest.fixture(scope="module")
 def trained(rendered, tmp_path_factory):
     out = tmp_path_factory.mktemp("runs") / "don"
-    arguments = ["train", "don", "--data", str(rendered), "--out", str(out), "--steps", "150", "--lr", "3e-3"]
-    assert run([*arguments, *QUICK]) == 0
+    arguments = ["train", "don", "--data", str(rendered), "--out", str(out), "--steps", "250", "--lr", "3e-3"]
+    assert run([*arguments, *QUICK, *HARDLY_AUGMENTED]) == 0
     return out
 
 
