@@ -9,7 +9,8 @@ from jaxtyping import Float, UInt8
 DEPTH_NOISE = 0.0015
 """Standard deviation of depth in metres at 1 m; it grows with the square of the distance."""
 EDGE, GRAZING = 0.02, 6.0
-"""Holes: where depth steps by more than EDGE metres; where it rises faster than GRAZING metres a metre."""
+"""Holes: where depth steps by more than EDGE metres beyond what a steep surface does from pixel to pixel, and
+where it rises faster than GRAZING metres a metre."""
 POSE_SHIFT, POSE_TURN = 0.002, np.deg2rad(0.3)
 
 
@@ -19,9 +20,10 @@ def noisy_depth(
     """Depth with noise, and 0 at steps, at grazing angles and in a few blotches."""
     far, near = cv2.dilate(depth, np.ones((3, 3))), cv2.erode(depth, np.ones((3, 3)))
     step = far - near
-    slope = step / np.maximum(2 * depth / focal, 1e-6)
+    across = np.maximum(2 * depth / focal, 1e-6)  # metres that the three pixels span
+    slope = step / across
     ragged = generator.uniform(0.6, 1.4, depth.shape)
-    holes = (step > EDGE * ragged) | (slope > GRAZING * ragged)
+    holes = (step > (EDGE + 3 * across) * ragged) | (slope > GRAZING * ragged)
     small = generator.uniform(size=(depth.shape[0] // 12 + 1, depth.shape[1] // 12 + 1)).astype(np.float32)
     holes |= cv2.resize(small, depth.shape[::-1], interpolation=cv2.INTER_CUBIC) > 0.985
     error = generator.normal(0, 1, depth.shape).astype(np.float32)
