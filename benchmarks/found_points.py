@@ -1,7 +1,7 @@
-"""The picture in the README, from a finished demo: python benchmarks/demo_picture.py demo docs/images/demo.png
+"""Points and where a run finds them: python benchmarks/found_points.py demo/run demo/pairs.json docs/images/demo.png
 
-Each row: a point of one image (ring), and where the network finds it in an image of another scene (cross; the ring is
-the truth), for the pairs of lowest median error, a middling one and the worst.
+Points of one image (rings), and where the network finds them in another (crosses; rings are the truth): the three pairs
+of lowest median error and the worst.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from samepoint.workflows.reporting import examples_of
 FOUND, TRUE = (255, 255, 255), (0, 114, 178)
 
 
-def main(demo: Path, out: Path) -> None:
-    pairs = read_pairs(demo / "pairs.json").pairs
+def main(run: Path, pairs_file: Path, out: Path) -> None:
+    pairs = read_pairs(pairs_file).pairs
     counts = ExampleCounts(successes=3, failures=1, queries=0, targets=0, descriptors=0, points=6)
-    examples = examples_of(demo / "run", pairs, counts)
+    examples = examples_of(run, pairs, counts)
     pictures, captions = [], []
     for picture in (*examples.successes, *examples.failures):
         pictures += marked(picture)
@@ -49,4 +49,4 @@ def at(uv: np.ndarray) -> tuple[int, int]:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), Path(sys.argv[2]))
+    main(*map(Path, sys.argv[1:4]))
