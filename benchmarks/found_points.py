@@ -1,7 +1,7 @@
 """Points and where a run finds them: python benchmarks/found_points.py demo/run demo/pairs.json docs/images/demo.png
 
-Points of one image (rings), and where the network finds them in another (crosses; rings are the truth): the three pairs
-of lowest median error and the worst.
+Points of one image (rings), and where the network finds them in another (crosses; rings are the truth): the three
+pairs of lowest median error and the worst.
 """
 
 from __future__ import annotations
