@@ -38,10 +38,10 @@ TABLE_TOP = RenderSettings(
     split_scenes=(52, 4, 10),
     instances=(6, 2, 2),
     max_roll=45.0,
-    max_yaw=60.0,
-    sector=60.0,
+    max_yaw=45.0,
+    sector=45.0,
 )
-"""Objects turned by up to 60 degrees from their usual direction, seen from up to 60 degrees to either side of the
+"""Objects turned by up to 45 degrees from their usual direction, seen from up to 45 degrees to either side of the
 front."""
 
 SHORT_RUN = Don(
@@ -66,7 +66,7 @@ underfits."""
 class Demo:
     """The demo's protocol. `minutes` is training time; rendering and scoring come on top."""
 
-    minutes: float = 7.0
+    minutes: float = 6.5
     seed: int = 0
     pairs: int = 50
     render: RenderSettings = field(default_factory=lambda: TABLE_TOP)
