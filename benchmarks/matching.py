@@ -16,16 +16,15 @@ import argparse
 import json
 import multiprocessing
 import os
-import platform
 import resource
 import statistics
-import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 import torch
 import torch.nn.functional as F
+from machine import commit, machine
 
 from samepoint.correspondence.hard import hard_match, hard_match_reference
 from samepoint.correspondence.partition import log_partition, log_partition_reference
@@ -117,36 +116,6 @@ def _measure_here(case: dict, side: str, threads: int, repeat: int) -> dict[str,
     return {**medians, "peak_growth_mb": round(growth / 1024, 1)}
 
 
-def machine(threads: int) -> dict[str, object]:
-    """What the numbers were measured on."""
-    cpu = platform.processor()
-    cpuinfo = Path("/proc/cpuinfo")
-    if cpuinfo.exists():
-        names = [
-            line.split(":", 1)[1].strip() for line in cpuinfo.read_text().splitlines() if "model name" in line
-        ]
-        cpu = names[0] if names else cpu
-    load = os.getloadavg()[0]
-    return {
-        "cpu": cpu,
-        "cores": os.cpu_count(),
-        "threads": threads,
-        "torch": torch.__version__,
-        "load_at_start": round(load, 1),
-    }
-
-
-def commit() -> str:
-    """The commit measured; "+" if tracked files differ from it."""
-    here = Path(__file__).parent
-    head = subprocess.run(
-        ["git", "rev-parse", "HEAD"], cwd=here, capture_output=True, text=True
-    ).stdout.strip()
-    source = here.parent / "src" / "samepoint" / "correspondence"
-    changed = subprocess.run(["git", "diff", "--quiet", "HEAD", "--", source, __file__], cwd=here).returncode
-    return head + ("+" if changed else "")
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results" / "matching.json")
@@ -156,7 +125,8 @@ def main() -> None:
     report = {
         "command": "python benchmarks/matching.py",
         "commit": commit(),
-        "machine": machine(args.threads),
+        "machine": machine(),
+        "threads": args.threads,
     }
     results = []
     for case in SOFT + HARD:

@@ -14,9 +14,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
 import statistics
-import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -24,6 +22,7 @@ from typing import Any
 
 import timm
 import torch
+from machine import commit, machine
 
 from samepoint.models import DescriptorNetwork, network_config
 
@@ -101,26 +100,6 @@ def measure(case: dict[str, Any], bf16: bool, options: argparse.Namespace) -> di
     }
 
 
-def machine() -> dict[str, Any]:
-    """What the numbers were measured on."""
-    model = platform.processor()
-    if Path("/proc/cpuinfo").exists():
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-        model = next(
-            (line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), model
-        )
-    run = subprocess.run(
-        ["git", "rev-parse", "HEAD"], capture_output=True, text=True, cwd=Path(__file__).parent
-    )
-    return {
-        "cpu": model,
-        "cores": os.cpu_count(),
-        "torch": torch.__version__,
-        "timm": timm.__version__,
-        "commit": run.stdout.strip(),
-    }
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--threads", type=int, default=1)
@@ -133,7 +112,8 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     torch.set_flush_denormal(True)
-    where = machine()  # the commit that runs, not one made meanwhile
+    # the commit that runs, not one made meanwhile
+    where = {**machine(), "timm": timm.__version__, "commit": commit()}
     rows: list[dict[str, Any]] = []
     for name in options.only:
         for bf16 in (False, True):

@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import json
 import os
-import platform
-import subprocess
 import sys
 from pathlib import Path
 
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 import torch
+from machine import commit, machine
 
 from samepoint.data.pairs import PairsFile, read_pairs
 from samepoint.evaluation.evaluate import EvaluationSettings, evaluate
@@ -48,9 +47,7 @@ def main(realdata: Path, out: Path, runs: list[Path], sift: bool) -> None:
                     key: row[key] for key in ("pck", "auc_1_100", "mean_pixel_error", "n_points", "n_pairs")
                 }
                 print(name, row_name, {k: round(v, 3) for k, v in row["pck"].items()}, flush=True)
-    commit = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True).stdout.strip()
-    machine = {"processor": platform.machine(), "cores": os.cpu_count(), "torch": torch.__version__}
-    content = {"commit": commit, "machine": machine, "results": results}
+    content = {"commit": commit(), "machine": machine(), "results": results}
     out.write_text(json.dumps(content, indent=1) + "\n")
 
 

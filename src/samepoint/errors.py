@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 
 class SamepointError(Exception):
     """Bad input or a missing part. The command line prints it as one line and exits with status 2.
@@ -31,6 +33,6 @@ class MissingDependencyError(SamepointError):
     """An optional package or a system library that is not installed; `mend` names it."""
 
 
-def one_of(name: str, value: object, valid: object) -> str:
+def one_of(name: str, value: object, valid: Iterable[object]) -> str:
     """A line for a wrong choice that lists the valid ones."""
-    return f"{name} {value!r} is unknown; choose one of: {', '.join(map(str, valid))}"  # type: ignore[call-overload]
+    return f"{name} {value!r} is unknown; choose one of: {', '.join(map(str, valid))}"

@@ -16,6 +16,7 @@ from samepoint.training import checkpoint
 from samepoint.training.engine import Trainer
 from samepoint.training.log import read_log
 from samepoint.training.plan import Budget, Part, Stage, stage_at
+from samepoint.training.processes import make_fabric
 from samepoint.training.settings import TrainingSettings
 
 SETTINGS = TrainingSettings(steps=30, device="cpu", workers=0, log_every=5, lr=1e-2)
@@ -45,7 +46,9 @@ def trainer(run, settings=SETTINGS, stages=None, objective=None, identity=None):
     network = nn.Sequential(nn.Linear(4, 8), nn.Dropout(0.2), nn.Tanh(), nn.Linear(8, 1))
     if objective is not None:
         stages = (Stage("only", (Part("numbers", Numbers(), objective),)),)
-    return Trainer(network, stages or two_stages(), settings, run, identity or {"method": "toy"})
+    fabric = make_fabric(settings)
+    fabric.launch()
+    return Trainer(fabric, network, stages or two_stages(), settings, run, identity or {"method": "toy"})
 
 
 def kill_before(subject, step):

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import tyro
 
-from samepoint.data.files import write_json
 from samepoint.errors import RunError
 from samepoint.evaluation.evaluate import EvaluationSettings
 from samepoint.evaluation.tables import evaluation_table
+from samepoint.files import write_json
 from samepoint.workflows.evaluation import (
     PairsWanted,
     compare_runs,

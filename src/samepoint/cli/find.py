@@ -8,7 +8,7 @@ from pathlib import Path
 
 import tyro
 
-from samepoint.data.files import write_json
+from samepoint.files import write_json
 from samepoint.inference import find_in_files
 from samepoint.viewers.drawing import draw_rows
 

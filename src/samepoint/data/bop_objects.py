@@ -8,9 +8,9 @@ from typing import Any
 import torch
 
 from samepoint.data.checks import checked_poses, numbers
-from samepoint.data.files import read_json
 from samepoint.data.recording import ObjectModel, Symmetry
 from samepoint.errors import DataError
+from samepoint.files import read_json
 
 METRES = 0.001
 """BOP's meshes, translations and offsets are in millimetres."""

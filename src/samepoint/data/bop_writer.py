@@ -14,11 +14,11 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from samepoint.data.files import clear_disk_errors, write_json
 from samepoint.data.mesh import Mesh, write_ply
 from samepoint.data.recording import Mode, Split, Symmetry
 from samepoint.data.scene_writer import MILLIMETRES, SceneWriter, WrittenView, float64_array, number_list
 from samepoint.errors import DataError
+from samepoint.files import clear_disk_errors, write_json
 
 __all__ = ["BopWriter", "ObjectMesh", "SceneWriter", "WrittenView"]
 

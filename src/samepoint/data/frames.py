@@ -18,9 +18,9 @@ from torch import Tensor
 
 from samepoint.data.checks import checked_poses, intrinsics_from
 from samepoint.data.decode import IMAGE_SUFFIXES, image_size
-from samepoint.data.files import read_json
 from samepoint.data.recording import Dataset, DepthFile, Moment, Recording, Split, View
 from samepoint.errors import DataError
+from samepoint.files import read_json
 
 COLOUR = ("color", "colour", "rgb")
 LISTS: dict[str, Split] = {

@@ -11,11 +11,11 @@ import torch
 from samepoint.data.bop import read_bop
 from samepoint.data.bop_writer import BopWriter, ObjectMesh, WrittenView
 from samepoint.data.decode import decode_view
-from samepoint.data.files import folder_written_whole
 from samepoint.data.frames import read_frames
 from samepoint.data.mesh import load_mesh
 from samepoint.data.recording import Dataset, ObjectModel, View
 from samepoint.errors import DataError, one_of
+from samepoint.files import folder_written_whole
 
 FORMATS: dict[str, Callable[[Path], Dataset]] = {"bop": read_bop, "frames": read_frames}
 """What `samepoint data import` reads, by name."""

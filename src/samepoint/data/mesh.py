@@ -10,9 +10,9 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from samepoint.data.files import write_whole
 from samepoint.data.recording import ObjectModel
 from samepoint.errors import DataError
+from samepoint.files import write_whole
 
 TYPES = {
     "char": "i1", "int8": "i1", "uchar": "u1", "uint8": "u1", "short": "i2", "int16": "i2", "ushort": "u2",

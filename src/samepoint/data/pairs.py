@@ -16,8 +16,8 @@ from torch import Tensor
 
 from samepoint.data.checks import intrinsics_from
 from samepoint.data.decode import image_size
-from samepoint.data.files import read_json, write_json
 from samepoint.errors import DataError
+from samepoint.files import read_json, write_json
 from samepoint.geometry.pixels import in_frame
 
 Value = TypeVar("Value")

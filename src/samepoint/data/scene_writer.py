@@ -15,9 +15,9 @@ import numpy as np
 from torch import Tensor
 
 from samepoint.data.decode import quantise_depth
-from samepoint.data.files import clear_disk_errors, write_json
 from samepoint.data.recording import DepthFile, Mode, Split
 from samepoint.errors import DataError
+from samepoint.files import clear_disk_errors, write_json
 
 Array = np.ndarray | Tensor
 MILLIMETRES = 1000.0

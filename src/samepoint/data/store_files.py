@@ -23,9 +23,9 @@ from typing import BinaryIO
 import numpy as np
 
 from samepoint.data.decode import DecodedView, decode_view, fitted_size, image_size
-from samepoint.data.files import clear_disk_errors, write_json
 from samepoint.data.recording import Dataset, View
 from samepoint.errors import DataError
+from samepoint.files import clear_disk_errors, write_json
 from samepoint.types import Size
 
 LAYOUT = 1

@@ -13,10 +13,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from samepoint.data.files import clear_disk_errors, read_json, write_json
 from samepoint.data.quality import QualityFilter, measure, select
 from samepoint.data.recording import Moment, Recording, View
 from samepoint.errors import DataError
+from samepoint.files import clear_disk_errors, read_json, write_json
 
 VIDEO_SUFFIXES = frozenset({".mp4", ".mov", ".avi", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg"})
 JPEG_QUALITY = 95

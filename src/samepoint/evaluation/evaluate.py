@@ -16,7 +16,6 @@ from jaxtyping import Float
 from torch import Tensor
 
 from samepoint.data.decode import image_size
-from samepoint.data.files import read_json, write_json
 from samepoint.data.pairs import PairsFile
 from samepoint.errors import DataError
 from samepoint.evaluation.bootstrap import LEVEL, RESAMPLES, resample_weights
@@ -38,6 +37,7 @@ from samepoint.evaluation.predictors import (
 )
 from samepoint.evaluation.scoring import described, per_pair, right_answers, score
 from samepoint.evaluation.sift import sift_variants
+from samepoint.files import read_json, write_json
 
 FORMAT, VERSION = "samepoint-evaluation", 1
 

@@ -21,11 +21,11 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from samepoint.data.files import read_json, write_json
 from samepoint.data.pairs import Pair, PairsFile
 from samepoint.errors import DataError
 from samepoint.evaluation.caches import LastUsed
 from samepoint.evaluation.predictors import DensePredictor, Predictor
+from samepoint.files import read_json, write_json
 from samepoint.inference.images import image_tensor
 
 FORMAT, VERSION = "samepoint-predictions", 1

@@ -9,8 +9,8 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from samepoint.data.files import write_json
 from samepoint.errors import RunError
+from samepoint.files import write_json
 from samepoint.inference.confidence import Calibration
 
 KEY = "finder"

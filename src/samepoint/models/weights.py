@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ import torch
 from safetensors import SafetensorError
 
 from samepoint.errors import ModelError, RunError
+from samepoint.files import write_whole
 from samepoint.models.config import NetworkConfig
 from samepoint.models.network import DescriptorNetwork
 
@@ -29,16 +29,14 @@ def save_network(
     """
     config = _config_bytes(network.config, extra)  # fails before anything is written
     state = {name: value.detach().cpu().contiguous() for name, value in network.state_dict().items()}
-    Path(folder).mkdir(parents=True, exist_ok=True)
-    _replace(Path(folder) / MODEL, safetensors.torch.save(state))
-    _replace(Path(folder) / CONFIG, config)
+    write_whole(Path(folder) / MODEL, safetensors.torch.save(state))
+    write_whole(Path(folder) / CONFIG, config)
 
 
 def write_config(folder: str | Path, network: NetworkConfig, extra: Mapping[str, Any] | None = None) -> None:
     """Write config.json alone: a run that has begun. Until the weights follow, `load_network` refuses it."""
     config = _config_bytes(network, extra)
-    Path(folder).mkdir(parents=True, exist_ok=True)
-    _replace(Path(folder) / CONFIG, config)
+    write_whole(Path(folder) / CONFIG, config)
 
 
 def _config_bytes(network: NetworkConfig, extra: Mapping[str, Any] | None) -> bytes:
@@ -92,9 +90,3 @@ def read_config(folder: str | Path) -> dict[str, Any]:
         line = f"run has version {config.get('version')!r}, this samepoint reads {VERSION}"
         raise RunError(line, where=path, mend="load it with the samepoint that wrote it")
     return config
-
-
-def _replace(path: Path, content: bytes) -> None:
-    part = path.with_name(f".{path.name}.part")
-    part.write_bytes(content)
-    os.replace(part, path)

@@ -7,6 +7,7 @@ the divergence from a Gaussian round the true pixel, its expectation form, or th
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import partial
 from typing import ClassVar, Literal
 
 import torch
@@ -18,13 +19,8 @@ from samepoint.data.augmentation import Augmentation, augment_pairs
 from samepoint.data.sampling import PairSampling, PairSource
 from samepoint.data.store import FrameStore
 from samepoint.models.config import NetworkConfig
-from samepoint.objectives import (
-    NonMatches,
-    expectation_error,
-    gaussian_divergence,
-    pixelwise_contrastive,
-)
-from samepoint.recipes.pairs import both_ways, describe_pair
+from samepoint.objectives import NonMatches, pixelwise_contrastive
+from samepoint.recipes.pairs import both_ways, describe_pair, distributional
 from samepoint.training.plan import Part, Stage
 from samepoint.types import DescriptorMap, PairBatch
 
@@ -70,19 +66,10 @@ class Don:
     ) -> dict[str, Tensor]:
         batch = augment_pairs(batch, self.augmentation, generator)
         a, b = describe_pair(network, batch)
-        if self.loss in ("kl", "expectation"):
-            return both_ways(a, b, batch, self._distributional)
+        if self.loss == "kl" or self.loss == "expectation":
+            asked = partial(distributional, loss=self.loss, temperature=self.temperature, sigma=self.sigma)
+            return both_ways(a, b, batch, asked)
         return self._contrastive(a, b, batch, generator)
-
-    def _distributional(
-        self, source: DescriptorMap, target: DescriptorMap, uv: Tensor, truth: Tensor, valid: Tensor
-    ) -> dict[str, Tensor]:
-        queries = sample_descriptors(source, uv)
-        if self.loss == "expectation":
-            return expectation_error(queries, target, truth, valid, temperature=self.temperature)
-        return gaussian_divergence(
-            queries, target, truth, valid, temperature=self.temperature, sigma=self.sigma
-        )
 
     def _contrastive(
         self, a: DescriptorMap, b: DescriptorMap, batch: PairBatch, generator: torch.Generator

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import ClassVar, Literal
+from functools import partial
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 
-from samepoint.correspondence.sampling import sample_descriptors
 from samepoint.data.augmentation import Augmentation, two_views
 from samepoint.data.sampling import ImageSource
 from samepoint.data.store import FrameStore
 from samepoint.models.config import NetworkConfig
-from samepoint.objectives import expectation_error, gaussian_divergence
-from samepoint.recipes.pairs import both_ways, describe_pair
+from samepoint.recipes.pairs import DistributionalLoss, both_ways, describe_pair, distributional
 from samepoint.training.plan import Part, Stage
-from samepoint.types import DescriptorMap, ImageBatch
+from samepoint.types import ImageBatch
 
 
 @dataclass(frozen=True)
@@ -29,7 +28,7 @@ class IdenticalView:
 
     name: ClassVar[str] = "identical-view"
 
-    loss: Literal["kl", "expectation"] = "kl"
+    loss: DistributionalLoss = "kl"
     network: NetworkConfig = field(default_factory=NetworkConfig)
     augmentation: Augmentation = field(default_factory=lambda: Augmentation(rotation=180.0))
     images: int = 4
@@ -48,14 +47,5 @@ class IdenticalView:
         size = (batch.image.shape[-2], batch.image.shape[-1])
         pairs = two_views(batch, self.augmentation, generator, self.points, size)
         a, b = describe_pair(network, pairs)
-        return both_ways(a, b, pairs, self._direction)
-
-    def _direction(
-        self, source: DescriptorMap, target: DescriptorMap, uv: Tensor, truth: Tensor, valid: Tensor
-    ) -> dict[str, Tensor]:
-        queries = sample_descriptors(source, uv)
-        if self.loss == "expectation":
-            return expectation_error(queries, target, truth, valid, temperature=self.temperature)
-        return gaussian_divergence(
-            queries, target, truth, valid, temperature=self.temperature, sigma=self.sigma
-        )
+        asked = partial(distributional, loss=self.loss, temperature=self.temperature, sigma=self.sigma)
+        return both_ways(a, b, pairs, asked)

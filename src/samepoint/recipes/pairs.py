@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
+from samepoint.correspondence.sampling import sample_descriptors
+from samepoint.objectives import expectation_error, gaussian_divergence
 from samepoint.types import DescriptorMap, PairBatch
 
 
@@ -22,6 +25,8 @@ def describe_pair(network: nn.Module, batch: PairBatch) -> tuple[DescriptorMap, 
     )
 
 
+DistributionalLoss = Literal["kl", "expectation"]
+
 Direction = Callable[[DescriptorMap, DescriptorMap, Tensor, Tensor, Tensor], dict[str, Tensor]]
 """(source map, target map, uv in source, uv in target, valid) -> named numbers."""
 
@@ -33,3 +38,21 @@ def both_ways(
     there = direction(a, b, batch.uv_a, batch.uv_b, batch.valid)
     back = direction(b, a, batch.uv_b, batch.uv_a, batch.valid)
     return {name: (there[name] + back[name]) / 2 for name in there}
+
+
+def distributional(
+    source: DescriptorMap,
+    target: DescriptorMap,
+    uv: Tensor,
+    truth: Tensor,
+    valid: Tensor,
+    *,
+    loss: DistributionalLoss,
+    temperature: float,
+    sigma: float,
+) -> dict[str, Tensor]:
+    """One direction of the distributional losses: descriptors of `source` at `uv` asked for in `target`."""
+    queries = sample_descriptors(source, uv)
+    if loss == "expectation":
+        return expectation_error(queries, target, truth, valid, temperature=temperature)
+    return gaussian_divergence(queries, target, truth, valid, temperature=temperature, sigma=sigma)

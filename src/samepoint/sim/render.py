@@ -19,8 +19,8 @@ import numpy as np
 import torch
 
 from samepoint.data.bop_writer import BopWriter, ObjectMesh, SceneWriter
-from samepoint.data.files import clear_disk_errors
 from samepoint.errors import DataError
+from samepoint.files import clear_disk_errors
 from samepoint.sim.families import Model
 from samepoint.sim.pool import Instance, Slot, deal, make_instance, make_model, stream
 from samepoint.sim.prints import read_texture_folder

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from samepoint.errors import RunError
+from samepoint.errors import DataError, RunError
+from samepoint.files import written_whole
 
 VERSION = 1
 
@@ -21,16 +21,10 @@ def checkpoint_path(run: Path) -> Path:
 def write_checkpoint(run: Path, state: Mapping[str, Any]) -> None:
     """Replace the last checkpoint by `state`. The old one stays if this fails (a full disk, a kill)."""
     path = checkpoint_path(run)
-    part = path.with_suffix(".part")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with part.open("wb") as file:
+        with written_whole(path) as file:
             torch.save({"version": VERSION, **state}, file)
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(path)
-    except (OSError, RuntimeError) as error:  # torch wraps a full disk in a RuntimeError
-        part.unlink(missing_ok=True)
+    except (OSError, RuntimeError, DataError) as error:  # torch wraps a full disk in a RuntimeError
         raise RunError(
             f"the checkpoint could not be written ({_reason(error)})",
             where=path,

@@ -58,7 +58,7 @@ class Meter:
 
 
 class Trainer:
-    """Trains `network` through `stages` into the folder `run`.
+    """Trains `network` through `stages` into the folder `run`, in each process of `fabric` (see `processes`).
 
     `identity` says what is trained on what; a resumed run must have the same. Raises RunError when the loss is
     not finite, a checkpoint cannot be written, or a resumed run is another one. SIGTERM and Ctrl-C write a
@@ -67,6 +67,7 @@ class Trainer:
 
     def __init__(
         self,
+        fabric: Fabric,
         network: nn.Module,
         stages: tuple[Stage, ...],
         settings: TrainingSettings,
@@ -74,13 +75,7 @@ class Trainer:
         identity: Mapping[str, Any],
     ) -> None:
         self.settings, self.stages, self.run_folder, self.identity = settings, stages, run, dict(identity)
-        self.fabric = Fabric(
-            accelerator=settings.device,
-            devices=settings.devices,
-            strategy="ddp" if settings.devices > 1 else "auto",
-            precision=settings.precision,
-        )
-        self.fabric.launch()
+        self.fabric = fabric
         optimizer = torch.optim.AdamW(
             [parameter for parameter in network.parameters() if parameter.requires_grad],
             lr=settings.lr,
@@ -135,11 +130,13 @@ class Trainer:
         meter, saved, tick = Meter(), time.monotonic(), time.monotonic()
         while self._progress() < 1 and stage_at(self.stages, self._progress())[0] == index:
             lr = self._set_rate(stage_at(self.stages, self._progress())[1])
-            meter.add(self._step(stage, loader, meter))
+            terms = self._step(stage, loader, meter)
+            meter.add(terms)
             now = time.monotonic()
             self.position.step += 1
             self.position.seconds += now - tick
             tick = now
+            stopped = self._agree(terms["loss"])
             done = self._progress()
             if log and (self.position.step % settings.log_every == 0 or done >= 1):
                 place = {"step": self.position.step, "seconds": round(self.position.seconds, 2)}
@@ -147,7 +144,7 @@ class Trainer:
                 log.add(row)
                 line.show(self.position.step, done, self.position.seconds, row)
                 meter = Meter()
-            if self.interrupted.is_set():
+            if stopped:
                 self._save()
                 raise KeyboardInterrupt
             if now - saved > 60 * settings.checkpoint_minutes:
@@ -167,12 +164,6 @@ class Trainer:
                 terms = self._terms(stage, batches, micro)
                 self.fabric.backward(terms["loss"] / settings.accumulate)
             logged = {name: value.detach() for name, value in terms.items()}
-        if settings.precision != "16-mixed" and not torch.isfinite(logged["loss"]):
-            raise RunError(
-                f"the loss is not finite at step {self.position.step + 1}",
-                where=self.run_folder,
-                mend="lower --lr; the last checkpoint is intact",
-            )
         if settings.clip_norm > 0:
             self.fabric.clip_gradients(
                 self.bare, self.optimizer, max_norm=settings.clip_norm, error_if_nonfinite=False
@@ -181,6 +172,24 @@ class Trainer:
         self.optimizer.zero_grad(set_to_none=True)
         meter.steps += 1
         return logged
+
+    def _agree(self, loss: Tensor) -> bool:
+        """All processes get one clock, stop together (the result), and fail together on a loss that is not finite."""
+        failed = self.settings.precision != "16-mixed" and not torch.isfinite(loss)
+        seen = torch.tensor(
+            [self.position.seconds, float(self.interrupted.is_set()), float(failed)], dtype=torch.float64
+        )
+        if self.fabric.world_size > 1:
+            seen = seen.to(self.fabric.device)
+            torch.distributed.all_reduce(seen, torch.distributed.ReduceOp.MAX)
+        self.position.seconds, stopped, failed = seen.tolist()
+        if failed:
+            raise RunError(
+                f"the loss is not finite at step {self.position.step}",
+                where=self.run_folder,
+                mend="lower --lr; the last checkpoint is intact",
+            )
+        return bool(stopped)
 
     def _terms(self, stage: Stage, batches: tuple[Any, ...], micro: int) -> dict[str, Tensor]:
         """The weighted sum of the parts as `loss`, and every part's numbers under its name."""

@@ -14,7 +14,7 @@ from jaxtyping import Float, UInt8
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from samepoint.data.files import write_whole
+from samepoint.files import write_whole
 from samepoint.inference.finder import Hit
 from samepoint.inference.images import rgb_array
 from samepoint.viewers.palette import HEAT, series_colour

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from pathlib import Path
 
-from samepoint.data.files import write_whole
+from samepoint.files import write_whole
 from samepoint.inference.examples import DescriptorPicture, PairPicture, QueryPicture, TargetPicture
 from samepoint.viewers.charts import line_chart
 from samepoint.viewers.content import Chart, Column, Interval, ReportContent, ResultRow, Results

@@ -13,13 +13,13 @@ from pathlib import Path
 from typing import Any
 
 from samepoint.data.augmentation import Augmentation
-from samepoint.data.files import write_json
 from samepoint.data.make_pairs import make_pairs
 from samepoint.data.open import open_dataset
 from samepoint.data.pairs import read_pairs, write_pairs
 from samepoint.data.sampling import PairSampling
 from samepoint.evaluation.evaluate import EvaluationSettings
 from samepoint.evaluation.tables import evaluation_table
+from samepoint.files import write_json
 from samepoint.inference.examples import calibrate
 from samepoint.inference.settings import FinderSettings, write_settings
 from samepoint.models.weights import load_network

@@ -10,18 +10,20 @@ from pathlib import Path
 from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import torch
+from lightning.fabric import Fabric
 
-from samepoint.data.files import write_json
 from samepoint.data.open import open_dataset
 from samepoint.data.recording import Dataset
 from samepoint.data.store import FrameStore
 from samepoint.errors import DataError, RunError
+from samepoint.files import write_json
 from samepoint.models.config import NetworkConfig
 from samepoint.models.network import DescriptorNetwork
 from samepoint.models.weights import save_network, write_config
-from samepoint.training.checkpoint import checkpoint_path
+from samepoint.training.checkpoint import checkpoint_path, read_checkpoint
 from samepoint.training.engine import Trainer
 from samepoint.training.plan import Stage
+from samepoint.training.processes import on_devices
 from samepoint.training.settings import TrainingSettings
 
 
@@ -53,7 +55,6 @@ def train(
     """
     if out.exists() and any(out.iterdir()) and not resume:
         raise RunError("the run folder is not empty", where=out, mend="give another --out, or --resume")
-    torch.set_flush_denormal(True)  # subnormal numbers make convolutions on a CPU ten times slower
     store = FrameStore(training_split(open_dataset(data)), max_size=size)
     torch.manual_seed(settings.seed)
     stages = recipe.stages(store)
@@ -65,6 +66,7 @@ def train(
         "data": store.fingerprint,
         "seed": settings.seed,
         "steps": settings.steps,
+        "devices": settings.devices,
         "init": init,
     }
     config = {
@@ -77,12 +79,26 @@ def train(
         "max_size": size,
     }
     write_config(out, recipe.network, config)
-    trainer = Trainer(network, stages, settings, out, identity)
-    metrics = trainer.fit(resume=resume and checkpoint_path(out).is_file())
-    if trainer.fabric.is_global_zero:
-        save_network(out, network, config)
-        write_json(out / "metrics.json", {"training": metrics}, indent=2)
+    goes_on = resume and checkpoint_path(out).is_file()
+    metrics = on_devices(settings, _fit, network, stages, settings, out, identity, goes_on)
+    network.load_state_dict(read_checkpoint(out)["network"])
+    save_network(out, network, config)
+    write_json(out / "metrics.json", {"training": metrics}, indent=2)
     return metrics
+
+
+def _fit(
+    fabric: Fabric,
+    network: DescriptorNetwork,
+    stages: tuple[Stage, ...],
+    settings: TrainingSettings,
+    out: Path,
+    identity: dict[str, Any],
+    resume: bool,
+) -> dict[str, Any]:
+    """In each process; the trained weights are in the last checkpoint."""
+    torch.set_flush_denormal(True)  # subnormal numbers make convolutions on a CPU ten times slower
+    return Trainer(fabric, network, stages, settings, out, identity).fit(resume=resume)
 
 
 def training_split(dataset: Dataset) -> Dataset:

@@ -1,0 +1,108 @@
+"""One process a device: data-parallel training on several GPUs, or on the cores of a CPU.
+
+On a CPU two processes with one thread each do nearly twice the work of one process with two threads: small
+networks spend much of a step in operations too short to share between threads.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import pickle
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from typing import Any
+
+import torch
+from lightning.fabric import Fabric
+from lightning.fabric.strategies import DDPStrategy
+from torch.multiprocessing import ProcessRaisedException
+
+from samepoint.errors import RunError, SamepointError
+from samepoint.training.settings import TrainingSettings
+
+
+def on_devices(settings: TrainingSettings, function: Callable[..., Any], *arguments: Any) -> Any:
+    """`function(fabric, *arguments)` in a process for each of `settings.devices`; what the first one returned.
+
+    With several devices function and arguments must be picklable, and the result small: it goes through a
+    pipe. On a CPU the cores are shared out evenly. Raises what the function raised; RunError if a process died
+    or there are not so many devices.
+    """
+    fabric = make_fabric(settings)
+    if settings.devices == 1:
+        fabric.launch()
+        return function(fabric, *arguments)
+    try:
+        with _signals_passed_on():
+            # as bytes, because tensors would arrive in memory that the processes share and overwrite; bound
+            # to the function, because Fabric walks through whatever it takes for a collection
+            outcome = fabric.launch(partial(_answer, call=pickle.dumps((function, arguments))))
+    except ProcessRaisedException as error:
+        last = str(error).strip().splitlines()[-1]
+        raise RunError(f"process {error.error_index} of the training failed ({last})") from error
+    if isinstance(outcome, BaseException):
+        raise outcome
+    return outcome
+
+
+def make_fabric(settings: TrainingSettings) -> Fabric:
+    """Devices and precision as set. RunError where there are none such."""
+    strategy = "auto"
+    if settings.devices > 1:
+        # each process keeps its own batch statistics; those of the first are saved
+        strategy = DDPStrategy(start_method="spawn", forward_sync_buffers=False)
+    try:
+        return Fabric(
+            accelerator=settings.device,
+            devices=settings.devices,
+            strategy=strategy,
+            precision=settings.precision,
+        )
+    except (RuntimeError, ValueError) as error:
+        line = f"{settings.devices} devices of kind {settings.device!r} are not to be had ({error})"
+        raise RunError(line, mend="give another --device or fewer --devices") from error
+
+
+def _answer(fabric: Fabric, call: bytes) -> Any:
+    """In each process: the result, or what the user should read, which the first process hands back."""
+    if fabric.device.type == "cpu":
+        torch.set_num_threads(max(1, available_cores() // fabric.world_size))
+    function, arguments = pickle.loads(call)
+    try:
+        return function(fabric, *arguments)
+    except (SamepointError, KeyboardInterrupt) as error:
+        return error
+
+
+def available_cores() -> int:
+    """Cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+@contextmanager
+def _signals_passed_on() -> Iterator[None]:
+    """SIGTERM goes to the processes, which write their checkpoint and end; this one waits for them.
+
+    Ctrl-C reaches them anyway: a terminal sends it to the whole group.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def passed_on(number: int, _: Any) -> None:
+        if number == signal.SIGTERM:
+            for process in multiprocessing.active_children():
+                process.terminate()
+
+    before = {number: signal.signal(number, passed_on) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
