@@ -91,6 +91,8 @@ class Correspondences:
 class PairBatch:
     """Image pairs with true correspondences, padded to n points; `valid` marks the real ones.
 
+    `unmatched` marks rows of another kind: uv_a and uv_b lie on two different objects, and nothing in B matches
+    uv_a. No row is both.
     `labels_*` are instance maps: 0 is background, equal numbers in A and B are the same object.
     `object` is the label of each point's object. A source without masks has labels None.
     """
@@ -103,6 +105,7 @@ class PairBatch:
     object: Int[Tensor, "b n"] | None = None
     labels_a: Int[Tensor, "b h w"] | None = None
     labels_b: Int[Tensor, "b h2 w2"] | None = None
+    unmatched: Bool[Tensor, "b n"] | None = None
 
 
 @dataclass(frozen=True)

@@ -130,3 +130,17 @@ def test_the_background_changes_and_the_object_does_not(generator, batch):
     assert torch.equal(changed[on], images[on])
     assert (changed[~on] != images[~on]).float().mean() > 0.9
     assert torch.equal(randomise_background(images, labels, 0.0, generator), images)
+
+
+def test_a_view_tells_nothing_of_where_the_match_is(generator):
+    """A point's place in one view says nothing of its place in the other: a network could learn to look there."""
+    pairs = pair_batch([(64.0, 48.0)] * 300)
+    still = replace(GEOMETRY_ONLY, rotation=0.0, scale=(1.0, 1.0), translation=0.0, perspective=0.0)
+    moved = augment_pairs(pairs, replace(still, view=(48, 64)), generator)
+    assert moved.image_a.shape[-2:] == (48, 64)
+    assert moved.valid.all()
+    a, b = moved.uv_a[:, 0], moved.uv_b[:, 0]
+    for axis, length in ((0, 64), (1, 48)):
+        assert abs(torch.corrcoef(torch.stack((a[:, axis], b[:, axis])))[0, 1]) < 0.2
+        assert a[:, axis].min() < 0.2 * length
+        assert a[:, axis].max() > 0.8 * length

@@ -10,11 +10,14 @@ from samepoint.data.make_pairs import make_pairs
 from samepoint.data.matches import MatchFinder
 from samepoint.data.mesh import load_mesh
 from samepoint.data.open import open_dataset
+from samepoint.data.partners import PairMixture
 from samepoint.data.sampling import ImageSource, PairSampling, PairSource
 from samepoint.data.store import FrameStore
 from samepoint.errors import DataError
 from samepoint.geometry.cameras import unproject
 from samepoint.geometry.motions import invert, transform
+from samepoint.sim.render import render_dataset
+from samepoint.sim.settings import RenderSettings
 
 pytestmark = pytest.mark.slow
 
@@ -60,7 +63,7 @@ def test_a_match_across_scenes_is_the_same_point_of_the_object(test_store, gener
 
 
 def test_matches_lie_on_equal_labels_of_both_images(test_store, generator):
-    source = PairSource(test_store, PairSampling(pairs=3, points=64, across_scenes=1.0))
+    source = PairSource(test_store, PairSampling(pairs=3, points=64, mixture=PairMixture(within=0.0)))
     batch = source.sample(generator)
     assert batch.valid.sum() > 60
     for image in range(3):
@@ -132,3 +135,84 @@ def test_a_real_scan_is_matched_by_depth(realdata, generator):
     store = FrameStore(dataset, max_size=None, budget_bytes=0)
     matches = MatchFinder(dataset).sample(store[0], store[3], 300, generator)
     assert matches.found.visible.float().mean() > 0.3
+
+
+def test_points_come_from_all_shared_objects_however_few_are_wanted(test_store):
+    source = PairSource(test_store, PairSampling(pairs=8, points=24, mixture=PairMixture(within=0.0)))
+    batch = source.sample(torch.Generator().manual_seed(2))
+    several = [batch.object[i, batch.valid[i]].unique() for i in range(8)]
+    assert max(len(found) for found in several) >= 2
+    assert any(int(found.max()) == 3 for found in several)
+
+
+def test_one_object_at_a_time(test_store, generator):
+    sampling = PairSampling(pairs=6, points=24, objects="one", mixture=PairMixture(within=0.0))
+    batch = PairSource(test_store, sampling).sample(generator)
+    for i in range(6):
+        assert batch.object[i, batch.valid[i]].unique().tolist() == [1]
+        assert batch.labels_a[i].max() > 1  # the other objects are there, under other labels
+
+
+def test_without_masks_points_lie_anywhere_and_carry_no_object(dataset, generator):
+    store = FrameStore(dataset.split("train"), max_size=None)
+    mixture = PairMixture(within=1.0, across=0.0)
+    batch = PairSource(store, PairSampling(pairs=3, points=64, mixture=mixture, masks=False)).sample(
+        generator
+    )
+    assert batch.labels_a is None
+    assert batch.valid.float().mean() > 0.3
+    assert store.dataset.recordings[0].static
+
+
+def test_pairs_of_different_objects_have_rows_that_match_nothing(rendered, generator):
+    store = FrameStore(open_dataset(rendered).split("train"), max_size=None)
+    mixture = PairMixture(within=0.0, across=0.0, different=1.0)
+    source = PairSource(store, PairSampling(pairs=4, points=32, mixture=mixture))
+    batch = source.sample(generator)
+    unrelated = batch.unmatched.any(1)
+    assert unrelated.any()
+    for i in unrelated.nonzero()[:, 0]:
+        assert not batch.valid[i].any()
+        assert set(batch.labels_a[i].unique().tolist()) & set(batch.labels_b[i].unique().tolist()) == {0}
+        rows = batch.unmatched[i]
+        u, v = (batch.uv_b[i, rows] + 0.5).long().unbind(-1)
+        assert (batch.labels_b[i, v, u] > 0).all()
+
+
+def test_collages_hold_objects_of_two_pairs(rendered, generator):
+    """With one object a pair: the collage shows two, and every valid row lies on its own object on both sides."""
+    store = FrameStore(open_dataset(rendered).split("train"), max_size=None)
+    mixture = PairMixture(within=0.0, across=0.0, collage=1.0)
+    batch = PairSource(store, PairSampling(pairs=4, points=48, mixture=mixture)).sample(generator)
+    assert batch.valid.any(1).all()
+    for i in range(4):
+        for n in batch.valid[i].nonzero()[:, 0]:
+            (ua, va), (ub, vb) = (batch.uv_a[i, n] + 0.5).long(), (batch.uv_b[i, n] + 0.5).long()
+            assert batch.labels_a[i, va, ua] == batch.labels_b[i, vb, ub] == batch.object[i, n]
+
+
+def test_a_mixture_of_nothing_is_refused(test_store):
+    with pytest.raises(DataError, match="give weights of 0 or more"):
+        PairSource(test_store, PairSampling(mixture=PairMixture(within=0.0, across=0.0)))
+
+
+def test_synchronised_cameras_match_through_what_moves(tmp_path, generator):
+    """Objects move between moments of a rig: pairs of one moment agree in 3-D, without masks or object poses."""
+    settings = RenderSettings(
+        mode="rig", families=("mug", "box"), views=3, cameras=3, size=(96, 128), split_scenes=(2, 0, 0),
+        instances=(2, 1, 1), workers=1,
+    )  # fmt: skip
+    dataset = open_dataset(render_dataset(tmp_path / "rig", settings))
+    store = FrameStore(dataset, max_size=None)
+    mixture = PairMixture(within=0.0, across=0.0, synchronised=1.0)
+    source = PairSource(store, PairSampling(points=64, mixture=mixture, masks=False, min_overlap=0.1))
+    for _ in range(6):
+        a, b, matches = source.draw(generator)
+        assert (a.recording, a.moment) == (b.recording, b.moment)
+        on = matches.found.visible
+        assert on.any()
+        world = [
+            transform(f.view.world_from_camera, unproject(f.intrinsics, uv, depth_at(f.depth, uv)))
+            for f, uv in ((a, matches.found.uv_a[on]), (b, matches.found.uv_b[on]))
+        ]
+        assert (world[0] - world[1]).norm(dim=-1).nanmedian() < 0.005

@@ -61,6 +61,7 @@ def toy():
 
 
 def fit(fabric, settings, run, objective, resume=False):
+    run.mkdir(exist_ok=True)
     stage = Stage("only", (Part("numbers", Numbers(), objective),))
     return Trainer(fabric, toy(), (stage,), settings, run, {"method": "toy"}).fit(resume=resume)
 

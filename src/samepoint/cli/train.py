@@ -8,6 +8,7 @@ from typing import Annotated
 
 import tyro
 
+from samepoint.recipes.ccl import Ccl
 from samepoint.recipes.don import Don
 from samepoint.recipes.identical_view import IdenticalView
 from samepoint.training.settings import TrainingSettings
@@ -60,7 +61,18 @@ class TrainIdenticalView(Common):
         self.train_with(self.method)
 
 
+@dataclass(frozen=True)
+class TrainCcl(Common):
+    """Cycle correspondence: by way of any other image and back; plain photos of the objects in new arrangements."""
+
+    method: Annotated[Ccl, tyro.conf.arg(name="")] = field(default_factory=Ccl)
+
+    def run(self) -> None:
+        self.train_with(self.method)
+
+
 Train = (
     Annotated[TrainDon, tyro.conf.subcommand("don")]
     | Annotated[TrainIdenticalView, tyro.conf.subcommand("identical-view")]
+    | Annotated[TrainCcl, tyro.conf.subcommand("ccl")]
 )

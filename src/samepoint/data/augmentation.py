@@ -28,7 +28,8 @@ class Augmentation:
     `background` is the probability that an image's background (label 0) is replaced; `grey` that it loses its
     colour. `colour` bounds brightness, contrast and saturation (a factor of 1 +- colour) and the hue (a turn of
     colour / 4 of the circle). `noise` is the standard deviation of pixel noise. `view` is the (height, width) of
-    the views that are trained on, cut round a match at the images' own scale; None: the whole image.
+    the views that are trained on, cut at the images' own scale so that a match lies anywhere in them (were it
+    always near the middle, a network would learn to look there); None: the whole image.
     """
 
     rotation: float = 45.0
@@ -59,7 +60,7 @@ def random_view(
 
 
 def augment_pairs(batch: PairBatch, augmentation: Augmentation, generator: torch.Generator) -> PairBatch:
-    """Both images of each pair changed independently; points that leave either image become invalid."""
+    """Both images of each pair changed independently; points that leave either image are rows no more."""
     focus = _some_match(batch, generator)
     image_a, uv_a, labels_a = _augment_side(
         (batch.image_a, batch.uv_a, batch.labels_a), focus, augmentation, generator
@@ -67,13 +68,15 @@ def augment_pairs(batch: PairBatch, augmentation: Augmentation, generator: torch
     image_b, uv_b, labels_b = _augment_side(
         (batch.image_b, batch.uv_b, batch.labels_b), focus, augmentation, generator
     )
+    inside = _inside(uv_a, image_a) & _inside(uv_b, image_b)
     return dataclasses.replace(
         batch,
         image_a=image_a,
         image_b=image_b,
         uv_a=torch.nan_to_num(uv_a),
         uv_b=torch.nan_to_num(uv_b),
-        valid=batch.valid & _inside(uv_a, image_a) & _inside(uv_b, image_b),
+        valid=batch.valid & inside,
+        unmatched=None if batch.unmatched is None else batch.unmatched & inside,
         labels_a=labels_a,
         labels_b=labels_b,
     )
@@ -85,7 +88,7 @@ Side = tuple[Float[Tensor, "b 3 h w"], Float[Tensor, "b n 2"], Int[Tensor, "b h 
 
 def _augment_side(
     side: Side, focus: Int[Tensor, " b"], augmentation: Augmentation, generator: torch.Generator
-) -> Side:
+) -> tuple[Float[Tensor, "b 3 h2 w2"], Float[Tensor, "b n 2"], Int[Tensor, "b h2 w2"] | None]:
     image, uv, labels = side
     size = (image.shape[-2], image.shape[-1])
     out = augmentation.view or size
@@ -93,7 +96,9 @@ def _augment_side(
         view = random_view(augmentation, generator, len(image), size, size).to(image)
     else:
         at = uv.gather(1, focus[:, None, None].expand(-1, 1, 2))[:, 0]
-        view = random_view(augmentation, generator, len(image), out, out).to(image) @ _centred(at, out)
+        view = random_view(augmentation, generator, len(image), out, out).to(image) @ _somewhere(
+            at, out, generator
+        )
     image = warp_images(image, view, out)
     if labels is not None:
         labels = warp_images(labels[:, None], view, out, mode="nearest")[:, 0]
@@ -103,15 +108,17 @@ def _augment_side(
 
 
 def _some_match(batch: PairBatch, generator: torch.Generator) -> Int[Tensor, " b"]:
-    """The index of a valid match of each pair, drawn evenly; 0 where there is none."""
-    weight = batch.valid.cpu() + 1e-9
+    """The index of a row of each pair that is not padding, drawn evenly; any where there is none."""
+    real = batch.valid if batch.unmatched is None else batch.valid | batch.unmatched
+    weight = real.cpu() + 1e-9
     return torch.multinomial(weight, 1, generator=generator)[:, 0].to(batch.uv_a.device)
 
 
-def _centred(uv: Float[Tensor, "b 2"], size: Size) -> Float[Tensor, "b 3 3"]:
-    """Shifts that take `uv` to the centre of a view of `size`."""
+def _somewhere(uv: Float[Tensor, "b 2"], size: Size, generator: torch.Generator) -> Float[Tensor, "b 3 3"]:
+    """Shifts that take each `uv` to a random place of a view of `size`, a tenth away from its edges."""
     shift = torch.eye(3, dtype=uv.dtype, device=uv.device).repeat(len(uv), 1, 1)
-    shift[:, :2, 2] = uv.new_tensor(((size[1] - 1) / 2, (size[0] - 1) / 2)) - uv
+    place = 0.1 + 0.8 * torch.rand(len(uv), 2, generator=generator).to(uv)
+    shift[:, :2, 2] = place * uv.new_tensor((size[1] - 1, size[0] - 1)) - uv
     return shift
 
 

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from samepoint.data.matches import FrameMatches
 from samepoint.data.pairs import Pair
+from samepoint.data.partners import PairMixture
 from samepoint.data.recording import Dataset
 from samepoint.data.sampling import PairSampling, PairSource, overlap
 from samepoint.data.store import Frame, FrameStore
@@ -36,7 +37,8 @@ def make_pairs(
     Deterministic by `seed`. Raises DataError when the data set relates no two views, or too few.
     """
     store = FrameStore(dataset, max_size=None, budget_bytes=0)
-    sampling = PairSampling(points=4 * points, across_scenes=1.0 if cross_scene else 0.0, min_overlap=OVERLAP)
+    mixture = PairMixture(within=0.0, across=1.0) if cross_scene else PairMixture(within=1.0, across=0.0)
+    sampling = PairSampling(points=4 * points, mixture=mixture, min_overlap=OVERLAP)
     source = PairSource(store, sampling)
     generator = torch.Generator().manual_seed(seed)
     pairs: list[Pair] = []

@@ -23,7 +23,7 @@ from samepoint.correspondence.outcomes import (
 )
 from samepoint.correspondence.surface import Surface, map_points
 from samepoint.data.mesh import load_mesh
-from samepoint.data.recording import Dataset, ObjectModel, Placement
+from samepoint.data.recording import Dataset, ObjectModel, Placement, View
 from samepoint.data.store import Frame
 from samepoint.geometry.pixels import nearest_pixel
 from samepoint.types import Correspondences, Outcome
@@ -33,6 +33,9 @@ SURFACE_TOLERANCE = 0.05
 
 POSED_OBJECT = OcclusionTest(absolute=0.002, relative=0.004)
 """Stricter than for scans: object poses come without drift, and thin walls have a back side."""
+
+Objects = Literal["all", "one"]
+"""On which of the objects that two images share points are drawn."""
 
 Identity = Literal["instance", "family"]
 """What counts as the same object: the very same one, or any of its family."""
@@ -52,10 +55,21 @@ class FrameMatches:
 
 
 class MatchFinder:
-    """Samples true correspondences between frames of one data set. Surfaces are read once."""
+    """Samples true correspondences between frames of one data set. Surfaces are read once.
 
-    def __init__(self, dataset: Dataset, identity: Identity = "instance") -> None:
-        self.dataset, self.identity = dataset, identity
+    `objects`: points on all objects that two frames share, or on one of them drawn at random, the others then
+    being background. `masks` false: as if there were no masks and no object poses.
+    """
+
+    def __init__(
+        self,
+        dataset: Dataset,
+        identity: Identity = "instance",
+        *,
+        objects: Objects = "all",
+        masks: bool = True,
+    ) -> None:
+        self.dataset, self.identity, self.objects, self.masks = dataset, identity, objects, masks
         self._surfaces: dict[int, Surface | None] = {}
 
     def key(self, placement: Placement) -> int | str:
@@ -64,6 +78,16 @@ class MatchFinder:
         if self.identity == "family" and model is not None and model.family is not None:
             return model.family
         return placement.object_id
+
+    def keys(self, view: View) -> list[int | str]:
+        """What tells the posed objects of a view apart that are not nearly hidden; none without `masks`."""
+        return [
+            self.key(placement)
+            for placement in view.placements
+            if self.masks
+            and placement.camera_from_object is not None
+            and (placement.visible_fraction or 1.0) > 0.1
+        ]
 
     def shared(self, a: Frame, b: Frame) -> list[tuple[int, int]]:
         """Indices into the placements of A and B of objects with poses that both views hold."""
@@ -76,15 +100,41 @@ class MatchFinder:
 
     def sample(self, a: Frame, b: Frame, number: int, generator: torch.Generator) -> FrameMatches:
         """`number` pixels of A (fewer where A has no suitable pixel), spread evenly over the shared objects."""
-        pairs = self.shared(a, b)
+        pairs = self.shared(a, b) if self.masks else []
+        if pairs and self.objects == "one":
+            pairs = [pairs[int(torch.randint(len(pairs), (), generator=generator))]]
         if pairs and a.labels is not None and a.depth is not None:
             return self._by_objects(a, b, pairs, number, generator)
-        static = a.recording == b.recording and self.dataset.recordings[a.recording].static
-        if static and a.depth is not None and a.view.world_from_camera is not None:
+        still = self.dataset.recordings[a.recording].static or a.moment == b.moment
+        if (
+            a.recording == b.recording
+            and still
+            and a.depth is not None
+            and a.view.world_from_camera is not None
+        ):
             uv = _draw(a.depth > 0, number, generator)
             found = self._by_depth(a, b, uv)
             return FrameMatches(found, torch.zeros(len(uv), dtype=torch.int64), None, None)
         return FrameMatches(_none(), torch.zeros(0, dtype=torch.int64), None, None)
+
+    def unrelated(self, a: Frame, b: Frame, number: int, generator: torch.Generator) -> FrameMatches:
+        """Pixels on any objects of A beside pixels on any of B, for frames that share none: no row is a match."""
+        if a.labels is None or b.labels is None:
+            return FrameMatches(_none(), torch.zeros(0, dtype=torch.int64), None, None)
+        uv_a, uv_b = (
+            _draw(frame.labels > 0, number, generator) for frame in (a, b) if frame.labels is not None
+        )
+        n = min(len(uv_a), len(uv_b))
+        lost = torch.full((n,), int(Outcome.NO_DEPTH))
+        found = Correspondences(uv_a[:n], uv_b[:n], lost, torch.full((n,), torch.nan))
+        # labels of A and of B must not be equal: nothing of A is in B
+        labels_a = _common_labels(a, list(range(len(a.view.placements))))
+        labels_b = _common_labels(b, [])
+        assert labels_a is not None
+        assert labels_b is not None
+        labels_b = torch.where(labels_b > 0, labels_b + len(a.view.placements), 0)
+        rows, columns = nearest_pixel(uv_a[:n], (labels_a.shape[0], labels_a.shape[1]))
+        return FrameMatches(found, labels_a[rows, columns], labels_a, labels_b)
 
     def _by_depth(self, a: Frame, b: Frame, uv: Float[Tensor, "n 2"]) -> Correspondences:
         assert a.depth is not None

@@ -5,31 +5,41 @@ A source runs in a loader worker and depends on nothing but the generator it is 
 
 from __future__ import annotations
 
-from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 import torch.nn.functional as F
 from jaxtyping import Shaped
 from torch import Tensor
 
+from samepoint.data.collage import collage
 from samepoint.data.decode import fitted_size, image_size
-from samepoint.data.matches import FrameMatches, Identity, MatchFinder
+from samepoint.data.matches import FrameMatches, Identity, MatchFinder, Objects
+from samepoint.data.partners import PairKind, PairMixture, Partners, index
 from samepoint.data.store import Frame, FrameStore
 from samepoint.errors import DataError
 from samepoint.types import ImageBatch, PairBatch, Size
 
+MATCHING: tuple[PairKind, ...] = ("within", "across", "synchronised")
+"""The kinds of pairs whose points have matches."""
+
 
 @dataclass(frozen=True)
 class PairSampling:
-    """How pairs are drawn. `across_scenes` is the share of pairs from two different recordings (where the
-    data has objects with poses). Of the pixels drawn on A (on the objects that both images hold), B must see at
-    least the fraction `min_overlap`."""
+    """How pairs are drawn.
+
+    `mixture`: the kinds of pairs. Of the pixels drawn on A (on the objects that both images hold), B must see at
+    least the fraction `min_overlap`. `objects`: points on all objects that both images hold, or on one of them,
+    the others being background. `masks` false: no use of masks and object poses, points anywhere (depth and
+    camera poses must do). `identity`: the very same object, or any of its family.
+    """
 
     pairs: int = 4
     points: int = 256
-    across_scenes: float = 0.5
+    mixture: PairMixture = field(default_factory=PairMixture)
     min_overlap: float = 0.2
+    objects: Objects = "all"
+    masks: bool = True
     identity: Identity = "instance"
 
 
@@ -41,26 +51,30 @@ class PairSource:
 
     def __init__(self, store: FrameStore, sampling: PairSampling) -> None:
         self.store, self.sampling = store, sampling
-        self.finder = MatchFinder(store.dataset, sampling.identity)
-        self.partners = _Partners(store, self.finder)
-        if not self.partners.starts:
+        self.finder = MatchFinder(
+            store.dataset, sampling.identity, objects=sampling.objects, masks=sampling.masks
+        )
+        self.partners = Partners(store, self.finder)
+        self.weights = sampling.mixture.weights()
+        views = self.partners.recording_of
+        self.starts = [i for i in views if any(self.partners.of_kind(i, kind) for kind in MATCHING)]
+        if not self.starts:
             raise DataError(
                 "no two views are related by geometry",
                 where=store.dataset.root,
-                mend="geometry needs depth, intrinsics and poses; train photos with identical-view",
+                mend="geometry needs depth, intrinsics and poses; train photos with identical-view or ccl",
             )
         self.canvas = canvas_of(store)
 
     def sample(self, generator: torch.Generator) -> PairBatch:
         """A batch of `pairs` pairs, with the overlap asked for wherever such a pair was found."""
-        drawn = [self.draw(generator) for _ in range(self.sampling.pairs)]
-        return _stack([self._pad(a, b, matches) for a, b, matches in drawn])
+        return _stack([self._pair(generator) for _ in range(self.sampling.pairs)])
 
     def draw(self, generator: torch.Generator) -> tuple[Frame, Frame, FrameMatches]:
         """Two views and pixels of the first with their fate in the second (twice as many as `points`)."""
         best = None
         for _ in range(12):
-            i, j = self.partners.draw(self.sampling.across_scenes, generator)
+            i, j = self._partner(generator)
             a, b = self.store[i], self.store[j]
             matches = self.finder.sample(a, b, 2 * self.sampling.points, generator)
             if best is None or overlap(matches) > overlap(best[2]):
@@ -70,25 +84,80 @@ class PairSource:
         assert best is not None
         return best
 
-    def _pad(self, a: Frame, b: Frame, matches: FrameMatches) -> PairBatch:
+    def _pair(self, generator: torch.Generator) -> PairBatch:
+        kind = self._kind(tuple(self.weights), generator)
+        if kind == "different":
+            return self._different(generator) or self._matched(generator)
+        if kind == "collage":
+            return self._collage(generator)
+        return self._matched(generator)
+
+    def _kind(self, kinds: tuple[PairKind, ...], generator: torch.Generator) -> PairKind:
+        """One of these kinds, by the weights of the mixture; evenly where they have none."""
+        weights = torch.tensor([self.weights[kind] for kind in kinds])
+        weights = weights if float(weights.sum()) > 0 else torch.ones(len(kinds))
+        return kinds[int(torch.multinomial(weights, 1, generator=generator))]
+
+    def _partner(self, generator: torch.Generator) -> tuple[int, int]:
+        """A view and one that it can be matched with, of a kind by weight if there is such a partner."""
+        i = self.starts[index(len(self.starts), generator)]
+        wanted = self._kind(MATCHING, generator)
+        for kind in (wanted, *MATCHING):
+            j = self.partners.draw(i, kind, generator)
+            if j is not None:
+                return i, j
+        raise AssertionError("every start has a partner")
+
+    def _matched(self, generator: torch.Generator) -> PairBatch:
+        return self._pad(*self.draw(generator))
+
+    def _collage(self, generator: torch.Generator) -> PairBatch:
+        """The objects of one pair in another; the first pair alone where no pair of other objects is found."""
+        a, b, matches = self.draw(generator)
+        base = self._pad(a, b, matches)
+        if base.labels_a is None or base.labels_b is None:
+            return base
+        taken = {*self.finder.keys(a.view), *self.finder.keys(b.view)}
+        for _ in range(8):
+            c, d, others = self.draw(generator)
+            shown = {*self.finder.keys(c.view), *self.finder.keys(d.view)}
+            if taken.isdisjoint(shown) and others.labels_a is not None and others.labels_b is not None:
+                return collage(base, self._pad(c, d, others), generator)
+        return base
+
+    def _different(self, generator: torch.Generator) -> PairBatch | None:
+        """Two views without a common object: rows of points on objects of each, none of which matches."""
+        i = self.starts[index(len(self.starts), generator)]
+        j = self.partners.draw(i, "different", generator)
+        if j is None:
+            return None
+        a, b = self.store[i], self.store[j]
+        return self._pad(a, b, self.finder.unrelated(a, b, self.sampling.points, generator), unmatched=True)
+
+    def _pad(self, a: Frame, b: Frame, matches: FrameMatches, *, unmatched: bool = False) -> PairBatch:
         """One pair on the canvas, with exactly `points` rows, as a batch of one."""
-        points, visible = self.sampling.points, matches.found.visible.nonzero()[:, 0]
-        kept = visible[: self.sampling.points]
+        points = self.sampling.points
+        rows_of = torch.ones_like(matches.found.visible) if unmatched else matches.found.visible
+        kept = rows_of.nonzero()[:, 0]
+        if len(kept) > points:  # spread over all, for they come object by object
+            kept = kept[torch.arange(points) * len(kept) // points]
 
         def rows(values: Shaped[Tensor, m * r]) -> Shaped[Tensor, "1 n *r"]:
             padded = values.new_zeros(points, *values.shape[1:])
             padded[: len(kept)] = values[kept]
             return padded[None]
 
+        real = (torch.arange(points) < len(kept))[None]
         return PairBatch(
             image_a=_on_canvas(a.image, self.canvas)[None].float() / 255,
             image_b=_on_canvas(b.image, self.canvas)[None].float() / 255,
             uv_a=rows(matches.found.uv_a),
             uv_b=rows(matches.found.uv_b),
-            valid=(torch.arange(points) < len(kept))[None],
+            valid=real & (not unmatched),
             object=rows(matches.object),
             labels_a=_labels(matches.labels_a, a, self.canvas),
             labels_b=_labels(matches.labels_b, b, self.canvas),
+            unmatched=real & unmatched,
         )
 
 
@@ -125,53 +194,6 @@ def canvas_of(store: FrameStore) -> Size:
     return max(size[0] for size in sizes), max(size[1] for size in sizes)
 
 
-class _Partners:
-    """Which views can be paired: within a static recording, and across recordings by a common object."""
-
-    def __init__(self, store: FrameStore, finder: MatchFinder) -> None:
-        self.within: dict[int, list[int]] = defaultdict(list)
-        self.recording_of: dict[int, int] = {}
-        self.by_object: dict[int | str, list[int]] = defaultdict(list)
-        self.objects_of: dict[int, list[int | str]] = {}
-        for i, (recording, moment, v) in enumerate(store.index):
-            source = store.dataset.recordings[recording]
-            view = source.moments[moment].views[v]
-            if view.depth is None or view.intrinsics is None:
-                continue
-            self.recording_of[i] = recording
-            keys = [
-                finder.key(p)
-                for p in view.placements
-                if p.camera_from_object is not None and (p.visible_fraction or 1.0) > 0.1
-            ]
-            self.objects_of[i] = keys
-            for key in keys:
-                self.by_object[key].append(i)
-            if keys or (source.static and view.world_from_camera is not None):
-                self.within[recording].append(i)
-        self.starts = [i for i in self.recording_of if self._near(i) or self._far(i)]
-
-    def _near(self, i: int) -> list[int]:
-        return [j for j in self.within[self.recording_of[i]] if j != i]
-
-    def _far(self, i: int, key: int | str | None = None) -> list[int]:
-        keys = self.objects_of[i] if key is None else [key]
-        return [j for k in keys for j in self.by_object[k] if self.recording_of[j] != self.recording_of[i]]
-
-    def draw(self, across: float, generator: torch.Generator) -> tuple[int, int]:
-        i = self.starts[_index(len(self.starts), generator)]
-        keys = self.objects_of[i]
-        far: list[int] = []
-        if keys and float(torch.rand((), generator=generator)) < across:
-            far = self._far(i, keys[_index(len(keys), generator)])
-        others = far or self._near(i) or self._far(i)
-        return i, others[_index(len(others), generator)]
-
-
-def _index(number: int, generator: torch.Generator) -> int:
-    return int(torch.randint(number, (), generator=generator))
-
-
 def _on_canvas(values: Shaped[Tensor, "*c h w"], canvas: Size) -> Shaped[Tensor, "*c h2 w2"]:
     """Zeros to the right and below, so that pixels keep their uv."""
     height, width = values.shape[-2:]
@@ -189,5 +211,5 @@ def _stack(batches: list[PairBatch]) -> PairBatch:
         values = [getattr(batch, name) for batch in batches]
         return None if any(v is None for v in values) else torch.cat(values)
 
-    fields = ("image_a", "image_b", "uv_a", "uv_b", "valid", "object", "labels_a", "labels_b")
+    fields = ("image_a", "image_b", "uv_a", "uv_b", "valid", "object", "labels_a", "labels_b", "unmatched")
     return PairBatch(**{name: joined(name) for name in fields})  # type: ignore[arg-type]

@@ -1,7 +1,8 @@
 """Dense Object Nets (seed 002, paper 1): descriptors from pairs of views with true correspondences.
 
 Pairs come object by object from within a scene and across scenes; the background is randomised; the loss is
-the divergence from a Gaussian round the true pixel, its expectation form, or the pixelwise contrastive loss.
+the divergence from a Gaussian round the true pixel, its expectation form, the pixelwise contrastive loss, NT-Xent or
+triplets.
 """
 
 from __future__ import annotations
@@ -19,23 +20,31 @@ from samepoint.data.augmentation import Augmentation, augment_pairs
 from samepoint.data.sampling import PairSampling, PairSource
 from samepoint.data.store import FrameStore
 from samepoint.models.config import NetworkConfig
-from samepoint.objectives import NonMatches, pixelwise_contrastive
+from samepoint.objectives import NonMatches, nt_xent, pixelwise_contrastive, triplet
 from samepoint.recipes.pairs import both_ways, describe_pair, distributional
 from samepoint.training.plan import Part, Stage
 from samepoint.types import DescriptorMap, PairBatch
 
-Loss = Literal["kl", "expectation", "contrastive", "contrastive-printed"]
+Loss = Literal["kl", "expectation", "contrastive", "contrastive-printed", "nt-xent", "triplet"]
 
 
 @dataclass(frozen=True)
 class Contrast:
-    """The pixelwise contrastive loss: margins, and how many non-matches of each kind per match."""
+    """Non-matches of the contrastive losses: how many of each kind a match, and their margins.
+
+    `on_mask`: on the match's own object; `on_background`: where no object is; `cross_object`: on other objects
+    (also the number for points of pairs without a common object). The last two share `background_margin`. None
+    lies within `exclusion` pixels of its own match. `by_root_dim` divides distances by sqrt(D) (seed 004).
+    """
 
     margin: float = 0.5
+    background_margin: float = 0.5
     on_mask: int = 16
     on_background: int = 16
+    cross_object: int = 16
     exclusion: float = 10.0
     scale_by_hard_negatives: bool = True
+    by_root_dim: bool = False
 
 
 @dataclass(frozen=True)
@@ -44,7 +53,7 @@ class Don:
 
     `loss`: "kl" and "expectation" are the distributional losses at `temperature` (and `sigma`, pixels);
     "contrastive" hinges the norm and squares, as the reference code does, "contrastive-printed" hinges the
-    squared norm, as the papers print.
+    squared norm, as the papers print; "nt-xent" (at `temperature`) and "triplet" compare sampled points only.
     """
 
     name: ClassVar[str] = "don"
@@ -57,7 +66,7 @@ class Don:
     temperature: float = 0.05
     sigma: float = 4.0
 
-    def stages(self, store: FrameStore) -> tuple[Stage, ...]:
+    def stages(self, store: FrameStore, *, from_run: bool = False) -> tuple[Stage, ...]:
         source = PairSource(store, self.sampling)
         return (Stage("don", (Part("pairs", source, self.objective),)),)
 
@@ -69,20 +78,15 @@ class Don:
         if self.loss == "kl" or self.loss == "expectation":
             asked = partial(distributional, loss=self.loss, temperature=self.temperature, sigma=self.sigma)
             return both_ways(a, b, batch, asked)
-        return self._contrastive(a, b, batch, generator)
-
-    def _contrastive(
-        self, a: DescriptorMap, b: DescriptorMap, batch: PairBatch, generator: torch.Generator
-    ) -> dict[str, Tensor]:
         anchors, positives = sample_descriptors(a, batch.uv_a), sample_descriptors(b, batch.uv_b)
-        wanted: dict[Kind, int] = {"mask": self.contrast.on_mask, "background": self.contrast.on_background}
-        if batch.labels_b is None:
-            wanted = {"blind": self.contrast.on_mask + self.contrast.on_background}
-        groups = []
-        for kind, number in wanted.items():
-            uv, valid = self._non_matches(batch, kind, number, generator)
-            at = sample_descriptors(b, uv.flatten(1, 2)).unflatten(1, uv.shape[1:3])
-            groups.append(NonMatches(at, valid, self.contrast.margin))
+        if self.loss == "nt-xent":
+            return nt_xent(
+                anchors, positives, batch.uv_a, batch.uv_b, batch.valid,
+                temperature=self.temperature, exclusion=self.contrast.exclusion,
+            )  # fmt: skip
+        groups = self._groups(b, batch, generator)
+        if self.loss == "triplet":
+            return triplet(anchors, positives, joined(groups), batch.valid)
         return pixelwise_contrastive(
             anchors,
             positives,
@@ -90,7 +94,29 @@ class Don:
             groups,
             form="norm-squared" if self.loss == "contrastive" else "squared-norm",
             scale_by_hard_negatives=self.contrast.scale_by_hard_negatives,
+            unmatched=batch.unmatched,
+            distance_scale=self.network.dim**-0.5 if self.contrast.by_root_dim else 1.0,
         )
+
+    def _groups(self, b: DescriptorMap, batch: PairBatch, generator: torch.Generator) -> list[NonMatches]:
+        """Non-matches in B of every kind that the batch allows; blind ones where it has no masks."""
+        contrast, valid = self.contrast, batch.valid
+        wanted: list[tuple[Kind, int, float, Tensor]] = [
+            ("mask", contrast.on_mask, contrast.margin, valid),
+            ("background", contrast.on_background, contrast.background_margin, valid),
+            ("cross-object", contrast.cross_object, contrast.background_margin, valid),
+        ]
+        if batch.labels_b is None:
+            wanted = [("blind", contrast.on_mask + contrast.on_background, contrast.margin, valid)]
+        elif batch.unmatched is not None:
+            # uv_b lies on another object than the point: any pixel of that object is a non-match
+            wanted.append(("mask", contrast.cross_object, contrast.background_margin, batch.unmatched))
+        groups = []
+        for kind, number, margin, rows in wanted:
+            uv, found = self._non_matches(batch, kind, number, generator)
+            at = sample_descriptors(b, uv.flatten(1, 2)).unflatten(1, uv.shape[1:3])
+            groups.append(NonMatches(at, found & rows[..., None], margin))
+        return groups
 
     def _non_matches(
         self, batch: PairBatch, kind: Kind, number: int, generator: torch.Generator
@@ -104,3 +130,9 @@ class Don:
             for uv, shown in zip(batch.uv_b, labels, strict=True)
         ]
         return torch.stack([uv for uv, _ in drawn]), torch.stack([valid for _, valid in drawn])
+
+
+def joined(groups: list[NonMatches]) -> NonMatches:
+    """All non-matches as one group with the first one's margin."""
+    descriptors = torch.cat([group.descriptors for group in groups], dim=2)
+    return NonMatches(descriptors, torch.cat([group.valid for group in groups], dim=2), groups[0].margin)

@@ -37,7 +37,7 @@ class IdenticalView:
     temperature: float = 0.05
     sigma: float = 4.0
 
-    def stages(self, store: FrameStore) -> tuple[Stage, ...]:
+    def stages(self, store: FrameStore, *, from_run: bool = False) -> tuple[Stage, ...]:
         source = ImageSource(store, self.images, on_objects=self.on_objects)
         return (Stage("identical-view", (Part("images", source, self.objective),)),)
 

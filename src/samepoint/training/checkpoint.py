@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from samepoint.errors import DataError, RunError
+from samepoint.errors import DataError, RunError, SamepointError
 from samepoint.files import written_whole
 
 VERSION = 1
@@ -49,4 +49,6 @@ def read_checkpoint(run: Path) -> dict[str, Any]:
 
 
 def _reason(error: BaseException) -> str:
+    if isinstance(error, SamepointError):
+        return error.what
     return (str(error) or type(error).__name__).splitlines()[0]

@@ -6,6 +6,7 @@ networks spend much of a step in operations too short to share between threads.
 
 from __future__ import annotations
 
+import logging
 import multiprocessing
 import os
 import pickle
@@ -23,6 +24,9 @@ from torch.multiprocessing import ProcessRaisedException
 
 from samepoint.errors import RunError, SamepointError
 from samepoint.training.settings import TrainingSettings
+
+# each process would announce itself on the terminal, over the progress line
+logging.getLogger("lightning.fabric").setLevel(logging.WARNING)
 
 
 def on_devices(settings: TrainingSettings, function: Callable[..., Any], *arguments: Any) -> Any:

@@ -12,6 +12,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from samepoint.data.augmentation import Augmentation
 from samepoint.data.make_pairs import make_pairs
 from samepoint.data.open import open_dataset
@@ -26,6 +28,7 @@ from samepoint.models.weights import load_network
 from samepoint.recipes.don import Don
 from samepoint.sim.render import render_dataset
 from samepoint.sim.settings import RenderSettings
+from samepoint.training.processes import available_cores
 from samepoint.training.settings import TrainingSettings
 from samepoint.workflows.evaluation import evaluate_run
 from samepoint.workflows.reporting import example_pair, write_run_report
@@ -45,21 +48,25 @@ TABLE_TOP = RenderSettings(
 front."""
 
 SHORT_RUN = Don(
-    sampling=PairSampling(pairs=8, points=128),
+    sampling=PairSampling(points=128),
     augmentation=Augmentation(
         rotation=0.0,
         scale=(1.0, 1.0),
-        translation=0.05,
+        translation=0.0,
         perspective=0.0,
         colour=0.1,
         grey=0.0,
         noise=0.01,
         background=0.0,
-        view=(160, 160),
+        view=(224, 224),
     ),
 )
-"""Many small views and hardly any augmentation: the rendered scenes vary by themselves, and a run of minutes
-underfits."""
+"""Views rather than whole images and hardly any augmentation: the rendered scenes vary by themselves, and a run of
+minutes underfits."""
+
+
+PAIRS = 8
+"""Pairs a step, over all processes."""
 
 
 @dataclass(frozen=True)
@@ -119,7 +126,11 @@ def _train(data: Path, run: Path, settings: Demo) -> None:
     if (run / "metrics.json").is_file():
         return
     training = replace(settings.training, minutes=settings.minutes, steps=None, seed=settings.seed)
-    train(settings.recipe, data, run, training, resume=run.is_dir())
+    recipe = settings.recipe
+    if training.device != "cuda" and not torch.cuda.is_available() and available_cores() > 1:
+        training = replace(training, devices=2, workers=0)
+    sampling = replace(recipe.sampling, pairs=PAIRS // training.devices)
+    train(replace(recipe, sampling=sampling), data, run, training, resume=run.is_dir())
 
 
 def _calibrate(run: Path, data: Path, settings: Demo) -> None:

@@ -29,14 +29,15 @@ from samepoint.training.settings import TrainingSettings
 
 @runtime_checkable
 class Recipe(Protocol):
-    """A method: its name, the network it trains, and its stages on a store of frames."""
+    """A method: its name, the network it trains, and its stages on a store of frames (`from_run`: going on from
+    the weights of another run, as against random or pre-trained ones)."""
 
     name: ClassVar[str]
 
     @property
     def network(self) -> NetworkConfig: ...
 
-    def stages(self, store: FrameStore) -> tuple[Stage, ...]: ...
+    def stages(self, store: FrameStore, *, from_run: bool = False) -> tuple[Stage, ...]: ...
 
 
 def train(
@@ -57,7 +58,7 @@ def train(
         raise RunError("the run folder is not empty", where=out, mend="give another --out, or --resume")
     store = FrameStore(training_split(open_dataset(data)), max_size=size)
     torch.manual_seed(settings.seed)
-    stages = recipe.stages(store)
+    stages = recipe.stages(store, from_run=init not in ("random", "pretrained"))
     network = DescriptorNetwork(recipe.network, init, torch.Generator().manual_seed(settings.seed))
     out.mkdir(parents=True, exist_ok=True)
     identity = {
