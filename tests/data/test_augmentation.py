@@ -134,9 +134,8 @@ def test_the_background_changes_and_the_object_does_not(generator, batch):
 
 def test_a_view_tells_nothing_of_where_the_match_is(generator):
     """A point's place in one view says nothing of its place in the other: a network could learn to look there."""
-    pairs = pair_batch([(64.0, 48.0)] * 300)
     still = replace(GEOMETRY_ONLY, rotation=0.0, scale=(1.0, 1.0), translation=0.0, perspective=0.0)
-    moved = augment_pairs(pairs, replace(still, view=(48, 64)), generator)
+    moved = augment_pairs(pair_batch([(64.0, 48.0)] * 300), replace(still, view=(48, 64)), generator)
     assert moved.image_a.shape[-2:] == (48, 64)
     assert moved.valid.all()
     a, b = moved.uv_a[:, 0], moved.uv_b[:, 0]
@@ -144,3 +143,12 @@ def test_a_view_tells_nothing_of_where_the_match_is(generator):
         assert abs(torch.corrcoef(torch.stack((a[:, axis], b[:, axis])))[0, 1]) < 0.2
         assert a[:, axis].min() < 0.2 * length
         assert a[:, axis].max() > 0.8 * length
+
+
+@pytest.mark.parametrize("point", [(2.0, 3.0), (126.0, 50.0), (60.0, 94.0)])
+def test_a_view_stays_inside_the_image_and_shows_the_match(generator, point):
+    still = Augmentation(0.0, (1.0, 1.0), 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, view=(48, 64))
+    bright = replace(pair_batch([point] * 20), image_a=torch.ones(20, 3, 96, 128))
+    moved = augment_pairs(bright, still, generator)
+    assert moved.valid.all()
+    assert moved.image_a.min() > 0.99

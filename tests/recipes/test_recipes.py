@@ -9,11 +9,13 @@ import torch
 
 from samepoint.data.augmentation import Augmentation
 from samepoint.data.open import open_dataset
+from samepoint.data.partners import PairMixture
 from samepoint.data.sampling import PairSampling, PairSource
 from samepoint.data.store import FrameStore
 from samepoint.models.config import NetworkConfig
 from samepoint.models.network import DescriptorNetwork
-from samepoint.recipes.don import Don
+from samepoint.recipes.ccl import Ccl
+from samepoint.recipes.don import Contrast, Don
 from samepoint.recipes.identical_view import IdenticalView
 from samepoint.types import PairBatch
 
@@ -22,7 +24,7 @@ pytestmark = pytest.mark.slow
 SMALL = NetworkConfig(dim=8, width=16)
 STILL = Augmentation(0.0, (1.0, 1.0), 0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
 SAMPLING = PairSampling(pairs=2, points=48)
-LOSSES = ("kl", "expectation", "contrastive", "contrastive-printed")
+LOSSES = ("kl", "expectation", "contrastive", "contrastive-printed", "nt-xent", "triplet")
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +48,7 @@ def swapped(batch):
     )  # fmt: skip
 
 
-@pytest.mark.parametrize("loss", ["kl", "expectation"])
+@pytest.mark.parametrize("loss", ["kl", "expectation", "nt-xent"])
 def test_swapping_the_images_changes_nothing(batch, loss):
     recipe, net = Don(loss=loss, augmentation=STILL), network().eval()
     there, back = (
@@ -85,3 +87,78 @@ def test_identical_view_back_propagates_to_every_parameter(store, loss):
     batch = stage.parts[0].source.sample(torch.Generator().manual_seed(0))
     recipe.objective(net, batch, torch.Generator().manual_seed(0))["loss"].backward()
     assert all(p.grad is not None and torch.isfinite(p.grad).all() for p in net.parameters())
+
+
+@pytest.mark.parametrize("loss", ["cycle", "warpc", "pwarpc"])
+@pytest.mark.parametrize("identical", [0.0, 0.1])
+def test_the_cycle_back_propagates_to_every_parameter(store, loss, identical):
+    recipe = Ccl(loss=loss, network=SMALL, images=3, points=32, identical_weight=identical)
+    net = network()
+    for stage in recipe.stages(store):
+        net.zero_grad(set_to_none=True)
+        part = stage.parts[0]
+        batch = part.source.sample(torch.Generator().manual_seed(0))
+        terms = part.objective(net, batch, torch.Generator().manual_seed(0))
+        terms["loss"].backward()
+        assert all(p.grad is not None and torch.isfinite(p.grad).all() for p in net.parameters())
+    assert ("identical" in terms) == (identical > 0)
+
+
+def test_ccl_begins_with_identical_view_unless_it_goes_on_from_a_run(store):
+    recipe = Ccl(network=SMALL, first_stage=0.25)
+    assert [(stage.name, stage.share) for stage in recipe.stages(store)] == [
+        ("identical-view", 0.25),
+        ("cycle", 0.75),
+    ]
+    assert [stage.name for stage in recipe.stages(store, from_run=True)] == ["cycle"]
+    assert [stage.name for stage in replace(recipe, first_stage=0.0).stages(store)] == ["cycle"]
+
+
+def test_the_cycle_lowers_itself(store):
+    """On one batch of images, whose objects recur: the cycle closes better after some steps."""
+    recipe = Ccl(
+        network=SMALL, images=3, points=64, augmentation=STILL, first_stage=0.0, identical_weight=0.0
+    )
+    batch = recipe.stages(store)[0].parts[0].source.sample(torch.Generator().manual_seed(1))
+    net = network()
+    optimizer = torch.optim.AdamW(net.parameters(), lr=3e-3)
+    errors = []
+    for _ in range(15):
+        terms = recipe.objective(net, batch, torch.Generator().manual_seed(0))
+        optimizer.zero_grad()
+        terms["loss"].backward()
+        optimizer.step()
+        errors.append(terms["cycle_error"].item())
+    assert errors[-1] < 0.8 * errors[0]
+
+
+def test_pairs_of_different_objects_push_apart(store):
+    """With nothing but unrelated pairs there is a loss, and it falls."""
+    mixture = PairMixture(within=0.0, across=0.0, different=1.0)
+    source = PairSource(store, replace(SAMPLING, pairs=4, mixture=mixture))
+    batch = source.sample(torch.Generator().manual_seed(3))
+    recipe = Don(loss="contrastive", augmentation=STILL, contrast=Contrast(on_mask=0, on_background=0))
+    only = replace(batch, valid=torch.zeros_like(batch.valid))
+    net = network(replace(SMALL, normalise=False))
+    optimizer = torch.optim.AdamW(net.parameters(), lr=3e-3)
+    values = []
+    for _ in range(10):
+        terms = recipe.objective(net, only, torch.Generator().manual_seed(0))
+        optimizer.zero_grad()
+        terms["loss"].backward()
+        optimizer.step()
+        values.append(terms["loss"].item())
+    assert only.unmatched.any()
+    assert values[-1] < 0.7 * values[0]
+
+
+def test_distances_over_the_root_of_the_dimension(batch):
+    """Seed 004's form is the plain one with squared distances and hinged distances divided by sqrt(D)."""
+    net = network(replace(SMALL, normalise=False))
+    plain, scaled = (
+        Don(
+            loss="contrastive", augmentation=STILL, network=SMALL, contrast=Contrast(by_root_dim=root)
+        ).objective(net, batch, torch.Generator().manual_seed(0))["match"]
+        for root in (False, True)
+    )
+    torch.testing.assert_close(plain / SMALL.dim**0.5, scaled)

@@ -166,6 +166,13 @@ def test_splits_share_no_object_shape_or_texture() -> None:
     assert not ids[0] & ids[1] and not ids[0] & ids[2] and not ids[1] & ids[2]  # noqa: PT018
 
 
+def test_the_same_objects_in_new_scenes_if_asked() -> None:
+    settings = changed(families=("mug", "toy"), scenes=10, same_objects=True)
+    ids = [{s.object_id for hand in deal(settings, split) for s in hand} for split in range(3)]
+    assert ids[1] | ids[2] <= ids[0]
+    assert {slot.split for slot in pool(settings)} == {0}
+
+
 def test_splits_share_no_table(rendered: Callable[..., Dataset]) -> None:
     dataset = rendered()
     tables = {}

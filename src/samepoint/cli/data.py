@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated
 
 import tyro
+from tyro.constructors import PrimitiveConstructorSpec
 
 from samepoint.data.importers import import_dataset
 from samepoint.data.info import describe
@@ -16,50 +17,51 @@ from samepoint.data.open import open_dataset
 from samepoint.data.pairs import write_pairs
 from samepoint.data.recording import Split
 from samepoint.errors import DataError
-from samepoint.sim.families import FAMILIES
 from samepoint.sim.render import render_dataset
-from samepoint.sim.settings import RenderMode, RenderSettings
+from samepoint.sim.settings import RenderSettings
+from samepoint.types import Size
+
+
+def size_of(text: str) -> tuple[int, int]:
+    """(height, width) of "WIDTHxHEIGHT"."""
+    width, _, height = text.partition("x")
+    if not (width.isdigit() and height.isdigit()):
+        raise DataError(f"size {text!r} is not WIDTHxHEIGHT", where="--size", mend="write it as in 320x240")
+    return int(height), int(width)
+
+
+WIDTH_BY_HEIGHT = PrimitiveConstructorSpec[Size](
+    nargs=1,
+    metavar="WIDTHxHEIGHT",
+    instance_from_str=lambda words: size_of(words[0]),
+    is_instance=lambda value: isinstance(value, tuple) and len(value) == 2,
+    str_from_instance=lambda size: [f"{size[1]}x{size[0]}"],
+)
+
+
+@dataclass(frozen=True)
+class RenderOptions(RenderSettings):
+    """The renderer's settings, with the size as it is written on a command line."""
+
+    size: Annotated[Size, WIDTH_BY_HEIGHT] = RenderSettings.size
 
 
 @dataclass(frozen=True)
 class Render:
-    """Render a table-top data set with exact truth (needs OpenGL through EGL, no GPU).
+    """Render a table-top data set with exact truth (needs OpenGL through EGL, no GPU) into the new folder `out`.
 
-    `out`: a new folder. `families`: which objects (default: all). `scenes`: recordings over all splits.
-    `views`: images a recording. `cameras`: of a rig. `size`: WIDTHxHEIGHT. `mode`: scan (moving camera), shuffle
-    (fixed camera, objects rearranged), rig (several cameras), robot-only. `max_roll`: of the camera, degrees.
-    `max_yaw`: of objects about their usual direction. `sector`: of a scan to either side of the front, degrees.
-    `noise`: of a depth sensor and its poses. `gripper`: in view of scans. `texture_folder`: your own images.
+    Images are 320x240 unless `size` says otherwise. `mode`: scan (moving camera), shuffle (fixed camera,
+    objects rearranged), rig (several cameras), robot-only.
     """
 
     out: Path
-    families: tuple[str, ...] = tuple(FAMILIES)
-    scenes: int = 40
-    views: int = 25
-    cameras: int = 4
-    size: str = "320x240"
-    seed: int = 0
-    mode: RenderMode = "scan"
-    split_scenes: tuple[int, int, int] | None = None
-    objects_per_scene: tuple[int, int] = (2, 5)
-    distractors: tuple[int, int] = (0, 3)
-    instances: tuple[int, int, int] = (3, 2, 2)
-    max_roll: float = 45.0
-    max_yaw: float = 180.0
-    sector: float = 180.0
-    noise: bool = False
-    gripper: bool = False
-    texture_folder: Path | None = None
-    workers: int = 2
+    settings: Annotated[RenderOptions, tyro.conf.arg(name="")] = field(default_factory=RenderOptions)
 
     def run(self) -> None:
-        given = {field.name: getattr(self, field.name) for field in fields(RenderSettings)}
-        settings = RenderSettings(**{**given, "size": size_of(self.size)})
-
         def progress(done: int, scenes: int) -> None:
             print(f"rendered {done} of {scenes} scenes", flush=True)
 
-        render_dataset(self.out, settings, progress)
+        render_dataset(self.out, self.settings, progress)
         print(f"written to {self.out}")
 
 
@@ -127,11 +129,3 @@ Data = (
     | Annotated[Info, tyro.conf.subcommand("info")]
     | Annotated[Pairs, tyro.conf.subcommand("pairs")]
 )
-
-
-def size_of(text: str) -> tuple[int, int]:
-    """(height, width) of "WIDTHxHEIGHT"."""
-    width, _, height = text.partition("x")
-    if not (width.isdigit() and height.isdigit()):
-        raise DataError(f"size {text!r} is not WIDTHxHEIGHT", where="--size", mend="write it as in 320x240")
-    return int(height), int(width)

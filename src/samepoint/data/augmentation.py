@@ -28,8 +28,8 @@ class Augmentation:
     `background` is the probability that an image's background (label 0) is replaced; `grey` that it loses its
     colour. `colour` bounds brightness, contrast and saturation (a factor of 1 +- colour) and the hue (a turn of
     colour / 4 of the circle). `noise` is the standard deviation of pixel noise. `view` is the (height, width) of
-    the views that are trained on, cut at the images' own scale so that a match lies anywhere in them (were it
-    always near the middle, a network would learn to look there); None: the whole image.
+    the views that are trained on, cut from the images at their own scale so that a match lies anywhere in them (were
+    it always near the middle, a network would learn to look there); None: the whole image.
     """
 
     rotation: float = 45.0
@@ -96,8 +96,8 @@ def _augment_side(
         view = random_view(augmentation, generator, len(image), size, size).to(image)
     else:
         at = uv.gather(1, focus[:, None, None].expand(-1, 1, 2))[:, 0]
-        view = random_view(augmentation, generator, len(image), out, out).to(image) @ _somewhere(
-            at, out, generator
+        view = random_view(augmentation, generator, len(image), out, out).to(image) @ _cut(
+            at, size, out, generator
         )
     image = warp_images(image, view, out)
     if labels is not None:
@@ -114,11 +114,17 @@ def _some_match(batch: PairBatch, generator: torch.Generator) -> Int[Tensor, " b
     return torch.multinomial(weight, 1, generator=generator)[:, 0].to(batch.uv_a.device)
 
 
-def _somewhere(uv: Float[Tensor, "b 2"], size: Size, generator: torch.Generator) -> Float[Tensor, "b 3 3"]:
-    """Shifts that take each `uv` to a random place of a view of `size`, a tenth away from its edges."""
+def _cut(
+    uv: Float[Tensor, "b 2"], size: Size, view: Size, generator: torch.Generator
+) -> Float[Tensor, "b 3 3"]:
+    """Shifts from images of `size` to views that show `uv`: evenly among those that stay inside the image."""
+    room = uv.new_tensor((size[1] - view[1], size[0] - view[0]))
+    first, last = room.clamp(max=0), room.clamp(min=0)
+    length = uv.new_tensor((view[1], view[0]))
+    low, high = torch.maximum(uv - 0.95 * length, first), torch.minimum(uv - 0.05 * length, last)
+    corner = torch.lerp(low, high, torch.rand(len(uv), 2, generator=generator).to(uv)).clamp(first, last)
     shift = torch.eye(3, dtype=uv.dtype, device=uv.device).repeat(len(uv), 1, 1)
-    place = 0.1 + 0.8 * torch.rand(len(uv), 2, generator=generator).to(uv)
-    shift[:, :2, 2] = place * uv.new_tensor((size[1] - 1, size[0] - 1)) - uv
+    shift[:, :2, 2] = -corner
     return shift
 
 

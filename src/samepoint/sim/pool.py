@@ -47,12 +47,12 @@ def stream(seed: int, split: int, purpose: Purpose, *number: int) -> np.random.G
 
 
 def pool(settings: RenderSettings) -> tuple[Slot, ...]:
-    """All objects of a data set, of the splits that have scenes."""
+    """All objects of a data set, of the splits that have scenes (with `same_objects`: those of training)."""
     counts = settings.scenes_of_splits()
     wanted = [
         (split, family, index)
-        for split in range(len(SPLITS))
-        if counts[split]
+        for split in ((0,) if settings.same_objects else range(len(SPLITS)))
+        if counts[split] or settings.same_objects
         for index in range(settings.instances[split])
         for family in dict.fromkeys(settings.families)
     ]
@@ -95,7 +95,8 @@ def deal(settings: RenderSettings, split: int) -> tuple[tuple[Slot, ...], ...]:
     scenes = settings.scenes_of_splits()[split]
     low, high = settings.objects_per_scene
     numbers = generator.integers(low, high + 1, size=scenes)
-    cards = _by_round([slot for slot in pool(settings) if slot.split == split], generator)
+    owner = 0 if settings.same_objects else split
+    cards = _by_round([slot for slot in pool(settings) if slot.split == owner], generator)
     cards = cards[: max(int(numbers.sum()) // 2, int(numbers.max(initial=0)))]
     deck: list[Slot] = []
     hands: list[tuple[Slot, ...]] = []

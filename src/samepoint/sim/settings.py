@@ -21,8 +21,10 @@ class RenderSettings:
     two where possible, are for validation and test, unless `split_scenes` gives the exact numbers (train,
     validation, test). `views`: images a recording (for a rig: moments times `cameras`). `size`: (height,
     width). `mode`: one, or several that take turns. `instances`: objects of each family that (train,
-    validation, test) may draw from. `objects_per_scene`, `distractors`: (lowest, highest). `max_roll`:
-    degrees. `noise`: depth, colour and pose errors of a sensor. `gripper`: a wrist camera's gripper is in
+    validation, test) may draw from. `objects_per_scene`, `distractors`: (lowest, highest). `max_roll`
+    of the camera, `max_yaw` of objects about their usual direction, `sector` of a scan to either side of the
+    front: degrees. `same_objects`: validation and test show the training objects, in new scenes, where otherwise
+    they have their own. `noise`: depth, colour and pose errors of a sensor. `gripper`: a wrist camera's gripper is in
     view of scans.
     `texture_folder`: images for the main parts of objects. The result does not depend on `workers`.
     """
@@ -41,6 +43,7 @@ class RenderSettings:
     max_roll: float = 45.0
     max_yaw: float = 180.0
     sector: float = 180.0
+    same_objects: bool = False
     noise: bool = False
     gripper: bool = False
     texture_folder: Path | None = None

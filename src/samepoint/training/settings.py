@@ -9,7 +9,7 @@ from samepoint.errors import RunError
 from samepoint.training.plan import Budget
 from samepoint.training.schedule import Schedule
 
-Precision = Literal["32-true", "bf16-mixed", "16-mixed"]
+Precision = Literal["32-true", "bf16-mixed", "16-mixed", "auto"]
 
 
 @dataclass(frozen=True)
@@ -17,7 +17,8 @@ class TrainingSettings:
     """Settings that every method shares.
 
     `steps` or `minutes`: the budget; neither means 10 minutes. `checkpoint_minutes`: at most this much work is
-    lost when the process is killed. `workers`: loader processes (0 draws batches in the training process).
+    lost when the process is killed. `precision` "auto": bfloat16 where the device is faster at it. `workers`:
+    loader processes (0 draws batches in the training process).
     """
 
     steps: int | None = None

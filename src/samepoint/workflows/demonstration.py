@@ -24,6 +24,7 @@ from samepoint.evaluation.tables import evaluation_table
 from samepoint.files import write_json
 from samepoint.inference.examples import calibrate
 from samepoint.inference.settings import FinderSettings, write_settings
+from samepoint.models.config import NetworkConfig
 from samepoint.models.weights import load_network
 from samepoint.recipes.don import Don
 from samepoint.sim.render import render_dataset
@@ -41,13 +42,14 @@ TABLE_TOP = RenderSettings(
     split_scenes=(52, 4, 10),
     instances=(6, 2, 2),
     max_roll=45.0,
-    max_yaw=45.0,
-    sector=45.0,
+    max_yaw=60.0,
+    sector=60.0,
 )
-"""Objects turned by up to 45 degrees from their usual direction, seen from up to 45 degrees to either side of the
+"""Objects turned by up to 60 degrees from their usual direction, seen from up to 60 degrees to either side of the
 front."""
 
 SHORT_RUN = Don(
+    network=NetworkConfig(backbone="resnet10t"),
     sampling=PairSampling(points=128),
     augmentation=Augmentation(
         rotation=0.0,
@@ -60,10 +62,10 @@ SHORT_RUN = Don(
         background=0.0,
         view=(224, 224),
     ),
+    sigma=2.5,
 )
 """Views rather than whole images and hardly any augmentation: the rendered scenes vary by themselves, and a run of
-minutes underfits."""
-
+minutes underfits. A ResNet learns more a minute than a MobileNet, though it takes a third of the steps."""
 
 PAIRS = 8
 """Pairs a step, over all processes."""
@@ -73,12 +75,12 @@ PAIRS = 8
 class Demo:
     """The demo's protocol. `minutes` is training time; rendering and scoring come on top."""
 
-    minutes: float = 6.5
+    minutes: float = 6.3
     seed: int = 0
     pairs: int = 50
     render: RenderSettings = field(default_factory=lambda: TABLE_TOP)
     recipe: Don = field(default_factory=lambda: SHORT_RUN)
-    training: TrainingSettings = field(default_factory=lambda: TrainingSettings(lr=3e-3))
+    training: TrainingSettings = field(default_factory=lambda: TrainingSettings(lr=3e-3, precision="auto"))
 
 
 def demo(out: Path, settings: Demo, say: Say = print) -> dict[str, Any]:

@@ -23,6 +23,7 @@ from samepoint.models.weights import save_network, write_config
 from samepoint.training.checkpoint import checkpoint_path, read_checkpoint
 from samepoint.training.engine import Trainer
 from samepoint.training.plan import Stage
+from samepoint.training.precision import settled
 from samepoint.training.processes import on_devices
 from samepoint.training.settings import TrainingSettings
 
@@ -56,6 +57,7 @@ def train(
     """
     if out.exists() and any(out.iterdir()) and not resume:
         raise RunError("the run folder is not empty", where=out, mend="give another --out, or --resume")
+    settings = dataclasses.replace(settings, precision=settled(settings))
     store = FrameStore(training_split(open_dataset(data)), max_size=size)
     torch.manual_seed(settings.seed)
     stages = recipe.stages(store, from_run=init not in ("random", "pretrained"))

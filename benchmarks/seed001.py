@@ -1,0 +1,227 @@
+"""Seed 001's experiments on rendered data: table I, figure 4, and the ingredients of Dense Object Nets.
+
+    python benchmarks/seed001.py data DATA
+    python benchmarks/seed001.py table-1 DATA OUT [--minutes 5] [--seeds 0 1 2] [--parallel 2]
+    python benchmarks/seed001.py figure-4 DATA OUT
+    python benchmarks/seed001.py ingredients DATA OUT
+    python benchmarks/seed001.py classes DATA OUT
+
+`data` renders the same eight objects twice, as each method may see them: scans with depth and poses for the rows
+with geometry, and a shuffled recording under a fixed camera for the rows that get RGB alone; the test pairs are
+from new scenes of those objects, on other tables. Every cell trains the same network on one core for the same
+minutes, a first stage counted in; all are scored on the same pairs. OUT keeps a run folder a cell; cells that are
+there are not trained again. Results: benchmarks/results/seed001-NAME.json.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import statistics
+from collections.abc import Mapping
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, replace
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+import torch
+from machine import commit, machine
+
+from samepoint.data.augmentation import Augmentation
+from samepoint.data.make_pairs import make_pairs
+from samepoint.data.open import open_dataset
+from samepoint.data.pairs import read_pairs, write_pairs
+from samepoint.data.partners import PairMixture
+from samepoint.data.sampling import PairSampling
+from samepoint.evaluation.evaluate import EvaluationSettings, evaluate
+from samepoint.evaluation.network_predictor import untrained_predictor
+from samepoint.evaluation.sift import sift_variants
+from samepoint.models.weights import read_config
+from samepoint.objectives import CycleWeights
+from samepoint.recipes.ccl import Ccl
+from samepoint.recipes.don import Contrast, Don
+from samepoint.recipes.identical_view import IdenticalView
+from samepoint.sim.render import render_dataset
+from samepoint.sim.settings import RenderSettings
+from samepoint.training.settings import TrainingSettings
+from samepoint.workflows.evaluation import evaluate_run
+from samepoint.workflows.training import Recipe, train
+
+RESULTS = Path(__file__).parent / "results"
+
+OBJECTS = RenderSettings(
+    families=("box", "drill", "mug", "shoe"),
+    instances=(2, 1, 1),
+    max_yaw=60.0,
+    sector=60.0,
+    same_objects=True,
+)
+SCANS = replace(OBJECTS, views=18, split_scenes=(20, 0, 12), objects_per_scene=(3, 5))
+SHUFFLES = replace(OBJECTS, mode="shuffle", views=180, split_scenes=(2, 0, 0), objects_per_scene=(8, 8))
+
+VIEWS = Augmentation(
+    rotation=30.0, scale=(0.8, 1.25), translation=0.25, perspective=0.1, colour=0.2, background=0.0
+)
+"""The paper's augmentations (affine, perspective, brightness and contrast) at strengths for minutes of training."""
+
+PAIRS = replace(
+    VIEWS, rotation=0.0, scale=(1.0, 1.0), translation=0.0, perspective=0.0, colour=0.1, view=(224, 224)
+)
+SAMPLING = PairSampling(pairs=4, points=128)
+MASKLESS = replace(SAMPLING, mixture=PairMixture(within=1.0, across=0.0), masks=False)
+COLLAGE = replace(SAMPLING, mixture=PairMixture(within=0.0, across=0.0, collage=1.0))
+CYCLE = Ccl(augmentation=VIEWS, identical_weight=0.0)
+
+TABLE_1: dict[str, tuple[str, Recipe]] = {
+    "identical view": ("shuffles", IdenticalView(augmentation=VIEWS)),
+    "CCL": ("shuffles", CYCLE),
+    "CCL + identical view": ("shuffles", replace(CYCLE, identical_weight=0.1)),
+    "PWarpC": ("shuffles", replace(CYCLE, loss="pwarpc")),
+    "WarpC": ("scans", replace(CYCLE, loss="warpc")),
+    "DON, multi-object, maskless": ("scans", Don(sampling=MASKLESS, augmentation=PAIRS)),
+    "DON, collage": ("scans", Don(sampling=COLLAGE, augmentation=PAIRS)),
+}
+"""Row to its data and its recipe. WarpC trains on the scans, as in the paper, without their geometry."""
+
+FIGURE_4: dict[str, tuple[str, Recipe]] = {
+    f"q {quantile}, {'scaled' if scaled else 'not scaled'}": (
+        "shuffles",
+        replace(CYCLE, identical_weight=0.1, weights=CycleWeights(quantile, scaled)),
+    )
+    for quantile in (0.2, 0.35, 0.5, 0.8, 1.0)
+    for scaled in (True, False)
+}
+
+CONTRASTIVE = Don(loss="contrastive", sampling=SAMPLING, augmentation=replace(PAIRS, background=0.5))
+INGREDIENTS: dict[str, tuple[str, Recipe]] = {
+    "all": ("scans", CONTRASTIVE),
+    "no mask sampling": ("scans", replace(CONTRASTIVE, sampling=MASKLESS)),
+    "no background randomisation": ("scans", replace(CONTRASTIVE, augmentation=PAIRS)),
+    "no hard-negative scaling": (
+        "scans",
+        replace(CONTRASTIVE, contrast=Contrast(scale_by_hard_negatives=False)),
+    ),
+    "no cross-object loss": ("scans", replace(CONTRASTIVE, contrast=Contrast(cross_object=0))),
+    "KL in place of the contrastive loss": ("scans", replace(CONTRASTIVE, loss="kl")),
+    "NT-Xent": ("scans", replace(CONTRASTIVE, loss="nt-xent")),
+    "triplet": ("scans", replace(CONTRASTIVE, loss="triplet")),
+}
+
+CLASSES: dict[str, tuple[str, Recipe]] = {
+    f"{level} level": (
+        "classes",
+        Don(sampling=replace(SAMPLING, identity=identity), augmentation=PAIRS),
+    )
+    for level, identity in (("instance", "instance"), ("class", "family"))
+}
+"""Shoes and mugs: the same point of the same instance, or of any instance, as the match."""
+
+TABLES: Mapping[str, dict[str, tuple[str, Recipe]]] = {
+    "table-1": TABLE_1,
+    "figure-4": FIGURE_4,
+    "ingredients": INGREDIENTS,
+    "classes": CLASSES,
+}
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One training: row, seed, and where things are."""
+
+    row: str
+    seed: int
+    recipe: Recipe
+    data: Path
+    run: Path
+    minutes: float
+    pairs: Path
+
+
+def render(data: Path) -> None:
+    """Both recordings, and the test pairs of the scans."""
+    for name, settings in (("scans", SCANS), ("shuffles", SHUFFLES)):
+        if not (data / name).is_dir():
+            render_dataset(data / name, settings)
+    pairs = make_pairs(open_dataset(data / "scans").split("test"), number=120, cross_scene=True)
+    write_pairs(data / "pairs.json", pairs)
+    families = replace(
+        SCANS, families=("mug", "shoe"), instances=(8, 1, 3), same_objects=False, split_scenes=(24, 0, 10)
+    )
+    if not (data / "classes").is_dir():
+        render_dataset(data / "classes", families)
+    held_out = make_pairs(open_dataset(data / "classes").split("test"), number=80, cross_scene=True)
+    write_pairs(data / "pairs-classes.json", held_out)
+
+
+def run_cell(cell: Cell) -> dict[str, Any]:
+    """Trains the cell if it is not there, and scores it."""
+    torch.set_num_threads(1)
+    if not (cell.run / "metrics.json").is_file():
+        settings = TrainingSettings(minutes=cell.minutes, seed=cell.seed, device="cpu", workers=0, lr=3e-3)
+        train(cell.recipe, cell.data, cell.run, settings, resume=cell.run.is_dir())
+    metrics = json.loads((cell.run / "metrics.json").read_text())["training"]
+    scored = evaluate_run(
+        cell.run, read_pairs(cell.pairs), baselines=False, settings=EvaluationSettings(closer=False)
+    ).to_json()
+    row = {"row": cell.row, "seed": cell.seed, "steps": metrics["steps"], **numbers(scored)}
+    print(row, flush=True)
+    return row
+
+
+def numbers(row: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: row[key] for key in ("pck", "auc_1_50", "normalized_mean_pixel_error")}
+
+
+def baselines(cell: Cell) -> list[dict[str, Any]]:
+    """The untrained network and SIFT on the same pairs."""
+    seed = torch.Generator().manual_seed(0)
+    rows = {"untrained": untrained_predictor(read_config(cell.run), seed), "SIFT": sift_variants()}
+    settings = EvaluationSettings(closer=False)
+    found = evaluate(rows["untrained"], read_pairs(cell.pairs), {"SIFT": rows["SIFT"]}, settings).to_json()
+    return [
+        {"row": "untrained", "seed": 0, "steps": 0, **numbers(found)},
+        {"row": "SIFT", "seed": 0, "steps": 0, **numbers(found["baselines"]["SIFT"])},
+    ]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("what", choices=["data", *TABLES])
+    parser.add_argument("data", type=Path)
+    parser.add_argument("out", type=Path, nargs="?", default=Path("runs"))
+    parser.add_argument("--minutes", type=float, default=5.0)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0])
+    parser.add_argument("--parallel", type=int, default=2)
+    parser.add_argument("--rows", nargs="+", help="only rows that contain one of these words")
+    options = parser.parse_args()
+    if options.what == "data":
+        return render(options.data)
+    pairs = options.data / ("pairs-classes.json" if options.what == "classes" else "pairs.json")
+    cells = []
+    for seed in options.seeds:
+        for row, (data, recipe) in TABLES[options.what].items():
+            if not options.rows or any(word in row for word in options.rows):
+                run = options.out / options.what / f"{row} {seed}"
+                cells.append(Cell(row, seed, recipe, options.data / data, run, options.minutes, pairs))
+    with ProcessPoolExecutor(options.parallel, mp_context=get_context("spawn")) as pool:
+        rows = list(pool.map(run_cell, cells))
+    rows += baselines(cells[0])
+    for name in dict.fromkeys(row["row"] for row in rows):
+        of = [row["pck"] for row in rows if row["row"] == name]
+        print(f"{name:40}", *(f"{statistics.mean(p[k] for p in of):.3f}" for k in of[0]))
+    command = f"python benchmarks/seed001.py {options.what} DATA OUT --minutes {options.minutes:g} --seeds"
+    content = {
+        "command": " ".join([command, *map(str, options.seeds), "--parallel", str(options.parallel)]),
+        "commit": commit(),
+        "machine": machine(),
+        "rows": rows,
+    }
+    (RESULTS / f"seed001-{options.what}.json").write_text(json.dumps(content, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
