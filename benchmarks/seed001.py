@@ -40,6 +40,7 @@ from samepoint.data.sampling import PairSampling
 from samepoint.evaluation.evaluate import EvaluationSettings, evaluate
 from samepoint.evaluation.network_predictor import untrained_predictor
 from samepoint.evaluation.sift import sift_variants
+from samepoint.models.config import NetworkConfig
 from samepoint.models.weights import read_config
 from samepoint.objectives import CycleWeights
 from samepoint.recipes.ccl import Ccl
@@ -74,16 +75,18 @@ PAIRS = replace(
 SAMPLING = PairSampling(pairs=4, points=128)
 MASKLESS = replace(SAMPLING, mixture=PairMixture(within=1.0, across=0.0), masks=False)
 COLLAGE = replace(SAMPLING, mixture=PairMixture(within=0.0, across=0.0, collage=1.0))
-CYCLE = Ccl(augmentation=VIEWS, identical_weight=0.0)
+NETWORK = NetworkConfig(backbone="resnet10t")
+CYCLE = Ccl(network=NETWORK, augmentation=VIEWS, identical_weight=0.0)
+DON = Don(network=NETWORK, augmentation=PAIRS)
 
 TABLE_1: dict[str, tuple[str, Recipe]] = {
-    "identical view": ("shuffles", IdenticalView(augmentation=VIEWS)),
+    "identical view": ("shuffles", IdenticalView(network=NETWORK, augmentation=VIEWS)),
     "CCL": ("shuffles", CYCLE),
     "CCL + identical view": ("shuffles", replace(CYCLE, identical_weight=0.1)),
     "PWarpC": ("shuffles", replace(CYCLE, loss="pwarpc")),
     "WarpC": ("scans", replace(CYCLE, loss="warpc")),
-    "DON, multi-object, maskless": ("scans", Don(sampling=MASKLESS, augmentation=PAIRS)),
-    "DON, collage": ("scans", Don(sampling=COLLAGE, augmentation=PAIRS)),
+    "DON, multi-object, maskless": ("scans", replace(DON, sampling=MASKLESS)),
+    "DON, collage": ("scans", replace(DON, sampling=COLLAGE)),
 }
 """Row to its data and its recipe. WarpC trains on the scans, as in the paper, without their geometry."""
 
@@ -96,7 +99,7 @@ FIGURE_4: dict[str, tuple[str, Recipe]] = {
     for scaled in (True, False)
 }
 
-CONTRASTIVE = Don(loss="contrastive", sampling=SAMPLING, augmentation=replace(PAIRS, background=0.5))
+CONTRASTIVE = replace(DON, loss="contrastive", sampling=SAMPLING, augmentation=replace(PAIRS, background=0.5))
 INGREDIENTS: dict[str, tuple[str, Recipe]] = {
     "all": ("scans", CONTRASTIVE),
     "no mask sampling": ("scans", replace(CONTRASTIVE, sampling=MASKLESS)),
@@ -114,7 +117,7 @@ INGREDIENTS: dict[str, tuple[str, Recipe]] = {
 CLASSES: dict[str, tuple[str, Recipe]] = {
     f"{level} level": (
         "classes",
-        Don(sampling=replace(SAMPLING, identity=identity), augmentation=PAIRS),
+        replace(DON, sampling=replace(SAMPLING, identity=identity)),
     )
     for level, identity in (("instance", "instance"), ("class", "family"))
 }
@@ -161,7 +164,9 @@ def run_cell(cell: Cell) -> dict[str, Any]:
     """Trains the cell if it is not there, and scores it."""
     torch.set_num_threads(1)
     if not (cell.run / "metrics.json").is_file():
-        settings = TrainingSettings(minutes=cell.minutes, seed=cell.seed, device="cpu", workers=0, lr=3e-3)
+        settings = TrainingSettings(
+            minutes=cell.minutes, seed=cell.seed, device="cpu", workers=0, lr=3e-3, precision="auto"
+        )
         train(cell.recipe, cell.data, cell.run, settings, resume=cell.run.is_dir())
     metrics = json.loads((cell.run / "metrics.json").read_text())["training"]
     scored = evaluate_run(

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import subprocess
+import sys
 from collections.abc import Callable
 from itertools import pairwise, permutations
 from pathlib import Path
@@ -345,3 +347,15 @@ def test_the_settings_are_written(rendered: Callable[..., Dataset]) -> None:
     content = json.loads((rendered().root / "samepoint.json").read_text())
     assert content["generator"]["seed"] == 4
     assert "workers" not in content["generator"]
+
+
+def test_a_script_without_a_main_guard_gets_one_clear_line(tmp_path: Path) -> None:
+    script = tmp_path / "script.py"
+    script.write_text(
+        "from pathlib import Path\n"
+        "from samepoint.sim import RenderSettings, render_dataset\n"
+        "render_dataset(Path('out'), RenderSettings(families=('mug',), scenes=2, views=1, size=(48, 64)))\n"
+    )
+    done = subprocess.run([sys.executable, str(script)], cwd=tmp_path, capture_output=True, text=True)
+    assert 'call it below `if __name__ == "__main__":`' in done.stderr.splitlines()[-1]
+    assert not (tmp_path / "out").exists()

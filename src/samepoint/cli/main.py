@@ -48,6 +48,9 @@ def run(arguments: list[str]) -> int:
     except KeyboardInterrupt:
         print("samepoint: stopped; a training goes on with --resume", file=sys.stderr)
         return 130
+    except BrokenPipeError:  # who read the output has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     except SystemExit as error:  # help, or options that do not parse
         return error.code if isinstance(error.code, int) else 2
     return 0

@@ -8,6 +8,7 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict
 from functools import lru_cache
 from multiprocessing import get_context
@@ -103,6 +104,9 @@ def _work(
             for future in as_completed(futures):
                 future.result()
                 yield
+        except BrokenProcessPool as error:
+            mend = 'in a script, call it below `if __name__ == "__main__":`; or set workers to 1'
+            raise DataError("the renderer's worker processes died", where=root, mend=mend) from error
         except BaseException:
             executor.shutdown(cancel_futures=True)
             raise

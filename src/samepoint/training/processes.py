@@ -23,6 +23,7 @@ from lightning.fabric.strategies import DDPStrategy
 from torch.multiprocessing import ProcessRaisedException
 
 from samepoint.errors import RunError, SamepointError
+from samepoint.training.precision import settled
 from samepoint.training.settings import TrainingSettings
 
 # each process would announce itself on the terminal, over the progress line
@@ -64,7 +65,7 @@ def make_fabric(settings: TrainingSettings) -> Fabric:
             accelerator=settings.device,
             devices=settings.devices,
             strategy=strategy,
-            precision=settings.precision,
+            precision=settled(settings),
         )
     except (RuntimeError, ValueError) as error:
         line = f"{settings.devices} devices of kind {settings.device!r} are not to be had ({error})"

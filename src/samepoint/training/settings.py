@@ -9,7 +9,7 @@ from samepoint.errors import RunError
 from samepoint.training.plan import Budget
 from samepoint.training.schedule import Schedule
 
-Precision = Literal["32-true", "bf16-mixed", "16-mixed", "auto"]
+Precision = Literal["32-true", "bf16-mixed", "16-mixed"]
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class TrainingSettings:
     seed: int = 0
     device: Literal["auto", "cpu", "cuda"] = "auto"
     devices: int = 1
-    precision: Precision = "32-true"
+    precision: Precision | Literal["auto"] = "32-true"
     lr: float = 1e-3
     weight_decay: float = 1e-4
     schedule: Schedule = "cosine"
