@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -17,6 +19,9 @@ from safetensors.torch import load_file
 import samepoint
 from samepoint.cli.main import run
 from samepoint.data.open import open_dataset
+from samepoint.models.config import NetworkConfig
+from samepoint.training.log import read_log
+from samepoint.workflows.demonstration import SHORT_RUN, Demo, demo
 
 pytestmark = pytest.mark.slow
 
@@ -132,3 +137,45 @@ def test_identical_view_trains_on_photos_of_mixed_sizes(realdata, tmp_path):
         == 0
     )
     assert (out / "model.safetensors").is_file()
+
+
+def test_the_demo_runs_through_and_keeps_what_is_done(rendered, tmp_path):
+    """At toy size: every file is there, and a second call trains and renders nothing anew."""
+    shutil.copytree(rendered, tmp_path / "demo" / "data")
+    recipe = replace(
+        SHORT_RUN,
+        network=NetworkConfig(dim=8, width=16),
+        augmentation=replace(SHORT_RUN.augmentation, view=(64, 64)),
+    )
+    settings = Demo(minutes=0.03, pairs=4, recipe=recipe)
+    said = []
+    first = demo(tmp_path / "demo", settings, said.append)
+    files = {"data", "run", "pairs.json", "evaluation.json", "report.html"}
+    assert files <= {path.name for path in (tmp_path / "demo").iterdir()}
+    assert {"chance", "sift", "untrained"} <= set(first["baselines"])
+    assert json.loads((tmp_path / "demo" / "run" / "config.json").read_text())["recipe"]["sampling"]["pairs"]
+    written = (tmp_path / "demo" / "run" / "model.safetensors").stat().st_mtime_ns
+    second = demo(tmp_path / "demo", settings, said.append)
+    assert second["pck"] == first["pck"]
+    assert (tmp_path / "demo" / "run" / "model.safetensors").stat().st_mtime_ns == written
+    assert any("open" in line and "report.html" in line for line in said)
+
+
+def test_ccl_learns_from_images_alone(rendered, pairs, tmp_path):
+    """Both stages, no geometry: better than chance by far, and than the untrained network; then from that run."""
+    out = tmp_path / "ccl"
+    quick = [
+        "--network.dim", "8", "--network.width", "16", "--images", "4", "--points", "64", "--device", "cpu",
+        "--size", "128", "--log-every", "5", "--lr", "3e-3", "--augmentation.rotation", "20",
+        "--augmentation.translation", "0.25",
+    ]  # fmt: skip
+    assert run(["train", "ccl", "--data", str(rendered), "--out", str(out), "--steps", "160", *quick]) == 0
+    stages = [row["stage"] for row in read_log(out)]
+    assert stages.count("identical-view") == stages.count("cycle") == 16
+    evaluation = json_of(["evaluate", str(out), "--pairs", str(pairs)], tmp_path / "ccl.json")
+    assert evaluation["pck"]["10"] > 3 * evaluation["baselines"]["chance"]["pck"]["10"]
+    assert evaluation["pck"]["10"] > evaluation["baselines"]["untrained"]["pck"]["10"] + 0.03
+    further = tmp_path / "further"
+    arguments = ["train", "ccl", "--data", str(rendered), "--out", str(further), "--init", str(out)]
+    assert run([*arguments, "--steps", "5", *quick]) == 0
+    assert {row["stage"] for row in read_log(further)} == {"cycle"}
