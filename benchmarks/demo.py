@@ -1,6 +1,6 @@
 """What a finished `make demo` reached: results/demo.json, and the README's table on the terminal.
 
-    make demo && python benchmarks/demo.py demo
+make demo && python benchmarks/demo.py demo
 """
 
 from __future__ import annotations
