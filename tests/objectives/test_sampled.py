@@ -95,3 +95,23 @@ def test_nothing_valid_gives_zero_and_still_back_propagates(points, generator, d
         loss.backward()
         assert loss.item() == 0
     assert not a.grad.any()
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_half_precision_descriptors_give_nearly_the_same(points, generator, dtype):
+    a, b, uv_a, uv_b, valid = (t.float() if t.dtype == torch.float64 else t for t in points)
+    others = torch.randn(2, 6, 3, 5, generator=generator)
+    known = torch.ones(2, 6, 3, dtype=torch.bool)
+    low = [t.detach().to(dtype) for t in (a, b, others)]
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        rounded = (
+            nt_xent(low[0], low[1], uv_a, uv_b, valid, temperature=0.1, exclusion=5.0)["loss"],
+            triplet(low[0], low[1], NonMatches(low[2], known), valid)["loss"],
+        )
+    exact = (
+        nt_xent(a, b, uv_a, uv_b, valid, temperature=0.1, exclusion=5.0)["loss"],
+        triplet(a, b, NonMatches(others, known), valid)["loss"],
+    )
+    for full, half in zip(exact, rounded):
+        assert half.dtype == torch.float32
+        torch.testing.assert_close(full, half, rtol=0.03, atol=0.02)

@@ -101,3 +101,23 @@ def test_nothing_valid_gives_zero_in_any_precision(generator, dtype):
         loss.backward()
         assert loss.item() == 0
     assert not queries.grad.any()
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_half_precision_maps_give_nearly_the_same(generator, dtype):
+    maps = [random_map(generator, torch.float32) for _ in range(2)]
+    low = [DescriptorMap(m.values.detach().to(dtype), m.cells, m.image_size) for m in maps]
+    queries = F.normalize(torch.randn(2, 10, 8, generator=generator), dim=-1)
+    uv, valid = torch.rand(2, 10, 2, generator=generator) * 30 + 1, torch.ones(2, 10, dtype=torch.bool)
+    exact = (
+        warp_composition(queries, *maps, uv, uv, valid, temperature=0.2, alpha=(0.0, 1e9))["loss"],
+        probabilistic_warp_composition(queries, *maps, uv, valid, temperature=0.2, quantile=1.0)["loss"],
+    )
+    rounded = (
+        warp_composition(queries.to(dtype), *low, uv, uv, valid, temperature=0.2, alpha=(0.0, 1e9))["loss"],
+        probabilistic_warp_composition(queries.to(dtype), *low, uv, valid, temperature=0.2, quantile=1.0)[
+            "loss"
+        ],
+    )
+    for full, half in zip(exact, rounded):
+        torch.testing.assert_close(full, half, rtol=0.02, atol=0.02)

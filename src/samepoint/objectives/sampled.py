@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from samepoint.correspondence.affinity import full_precision, working_dtype
 from samepoint.objectives.contrastive import NonMatches
 from samepoint.objectives.reduction import masked_mean
 
@@ -27,8 +28,9 @@ def nt_xent(
     Two points nearer than `exclusion` pixels in A or in B are no negatives of each other: a second sample of
     the same point, or its neighbour, would be pushed away from it. Zero where no row is valid.
     """
-    every = F.normalize(torch.cat((a, b), dim=1), dim=-1)
-    logits = every @ every.transpose(1, 2) / temperature
+    with full_precision(a.device):
+        every = F.normalize(torch.cat((a, b), dim=1).to(working_dtype(a, b)), dim=-1)
+        logits = every @ every.transpose(1, 2) / temperature
     near = (torch.cdist(uv_a, uv_a) < exclusion) | (torch.cdist(uv_b, uv_b) < exclusion)
     excluded = near | ~valid[:, None, :]
     n = a.shape[1]
@@ -53,8 +55,9 @@ def triplet(
 
     The reference code of Dense Object Nets clamps each dimension by itself, which is another quantity.
     """
-    near = (anchors - positives).square().sum(-1)
-    far = (anchors.unsqueeze(2) - non_matches.descriptors).square().sum(-1)
+    dtype = working_dtype(anchors, positives, non_matches.descriptors)
+    near = (anchors.to(dtype) - positives).square().sum(-1)
+    far = (anchors.unsqueeze(2).to(dtype) - non_matches.descriptors).square().sum(-1)
     terms = (near[..., None] - far + non_matches.margin).clamp(min=0)
     used = non_matches.valid & valid[..., None]
     loss = masked_mean(terms, used)
