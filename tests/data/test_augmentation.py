@@ -68,11 +68,13 @@ def test_points_that_leave_the_image_become_invalid(generator):
     assert torch.isfinite(moved.uv_a).all()
 
 
-def test_two_views_share_their_points(generator):
+@pytest.mark.parametrize("view", [None, (64, 80)])
+def test_two_views_share_their_points(generator, view):
     """A colour ramp names every pixel: both views must show the same colour at corresponding points."""
     v, u = torch.meshgrid(torch.linspace(0, 1, 96), torch.linspace(0, 1, 128), indexing="ij")
     batch = ImageBatch(torch.stack((u, v, 1 - u)).expand(2, -1, -1, -1))
-    pairs = two_views(batch, replace(GEOMETRY_ONLY, rotation=180.0), generator, 200, (80, 100))
+    pairs = two_views(batch, replace(GEOMETRY_ONLY, rotation=180.0, view=view), generator, 200)
+    assert pairs.image_a.shape[-2:] == (view or (96, 128))
     from samepoint.geometry.pixels import sample
 
     a, b = sample(pairs.image_a, pairs.uv_a), sample(pairs.image_b, pairs.uv_b)
@@ -86,7 +88,7 @@ def test_two_views_keep_to_the_mask(generator):
     mask = torch.zeros(1, 96, 128, dtype=torch.bool)
     mask[:, :, :64] = True
     batch = ImageBatch(mask[:, None].float().expand(-1, 3, -1, -1), mask)
-    pairs = two_views(batch, GEOMETRY_ONLY, generator, 400, (96, 128))
+    pairs = two_views(batch, GEOMETRY_ONLY, generator, 400)
     from samepoint.geometry.pixels import sample
 
     white = sample(pairs.image_a, pairs.uv_a)[..., 0]

@@ -55,6 +55,13 @@ class StopOnce:
         return squared(network, batch, generator)
 
 
+def killed(network, batch, generator):
+    """The second process is killed without a word, as when memory runs out."""
+    if os.environ["LOCAL_RANK"] == "1":
+        os.kill(os.getpid(), signal.SIGKILL)
+    return squared(network, batch, generator)
+
+
 def toy():
     torch.manual_seed(3)
     return nn.Sequential(nn.Linear(4, 8), nn.Tanh(), nn.Linear(8, 1))
@@ -115,6 +122,11 @@ def test_a_loss_that_is_not_finite_in_one_process_ends_all_with_one_line(tmp_pat
 def test_bad_input_met_by_the_processes_is_one_line(tmp_path):
     with pytest.raises(DataError, match="here: there is no image"):
         on_devices(SETTINGS, fit, SETTINGS, tmp_path, bad_input)
+
+
+def test_a_process_that_is_killed_ends_the_run_with_one_line(tmp_path):
+    with pytest.raises(RunError, match=r"process \d of the training failed .*go on with --resume"):
+        on_devices(SETTINGS, fit, SETTINGS, tmp_path, killed)
 
 
 def test_devices_that_are_not_there_are_refused():

@@ -129,15 +129,21 @@ def _cut(
 
 
 def two_views(
-    batch: ImageBatch, augmentation: Augmentation, generator: torch.Generator, points: int, out_size: Size
+    batch: ImageBatch, augmentation: Augmentation, generator: torch.Generator, points: int
 ) -> PairBatch:
     """Two augmented copies of each image with `points` true correspondences (identical view, seed 001 eq. 10).
 
+    Copies of the whole image, or of the size `augmentation.view`, with a random point of the image in both.
     Points are drawn on A's view, on the mask where there is one; those that B does not see are invalid.
     """
     image = batch.image
     size = (image.shape[-2], image.shape[-1])
-    a, b = (random_view(augmentation, generator, len(image), size, out_size).to(image) for _ in range(2))
+    out_size = augmentation.view or size
+    a, b = (random_view(augmentation, generator, len(image), out_size, out_size).to(image) for _ in range(2))
+    if augmentation.view is not None:
+        shared = torch.rand(len(image), 2, generator=generator).to(image)
+        shared = shared * image.new_tensor((size[1], size[0])) - 0.5
+        a, b = (view @ _cut(shared, size, out_size, generator) for view in (a, b))
     uv_a = torch.rand(len(image), points, 2, generator=generator).to(image)
     uv_a = uv_a * uv_a.new_tensor((out_size[1], out_size[0])) - 0.5
     origin = warp_points(invert_warp(a), uv_a)

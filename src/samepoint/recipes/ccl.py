@@ -86,8 +86,7 @@ class Ccl:
     def _describe(
         self, network: nn.Module, batch: ImageBatch, generator: torch.Generator
     ) -> tuple[PairBatch, DescriptorMap, DescriptorMap]:
-        size = (batch.image.shape[-2], batch.image.shape[-1])
-        views = two_views(batch, self.augmentation, generator, self.points, size)
+        views = two_views(batch, self.augmentation, generator, self.points)
         return (views, *describe_pair(network, views))
 
     def _identical(self, views: PairBatch, a: DescriptorMap, copy: DescriptorMap) -> dict[str, Tensor]:

@@ -44,8 +44,7 @@ class IdenticalView:
     def objective(
         self, network: nn.Module, batch: ImageBatch, generator: torch.Generator
     ) -> dict[str, Tensor]:
-        size = (batch.image.shape[-2], batch.image.shape[-1])
-        pairs = two_views(batch, self.augmentation, generator, self.points, size)
+        pairs = two_views(batch, self.augmentation, generator, self.points)
         a, b = describe_pair(network, pairs)
         asked = partial(distributional, loss=self.loss, temperature=self.temperature, sigma=self.sigma)
         return both_ways(a, b, pairs, asked)

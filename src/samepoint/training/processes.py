@@ -20,7 +20,7 @@ from typing import Any
 import torch
 from lightning.fabric import Fabric
 from lightning.fabric.strategies import DDPStrategy
-from torch.multiprocessing import ProcessRaisedException
+from torch.multiprocessing.spawn import ProcessException
 
 from samepoint.errors import RunError, SamepointError
 from samepoint.training.precision import settled
@@ -46,9 +46,10 @@ def on_devices(settings: TrainingSettings, function: Callable[..., Any], *argume
             # as bytes, because tensors would arrive in memory that the processes share and overwrite; bound
             # to the function, because Fabric walks through whatever it takes for a collection
             outcome = fabric.launch(partial(_answer, call=pickle.dumps((function, arguments))))
-    except ProcessRaisedException as error:
+    except ProcessException as error:
         last = str(error).strip().splitlines()[-1]
-        raise RunError(f"process {error.error_index} of the training failed ({last})") from error
+        line = f"process {error.error_index} of the training failed ({last})"
+        raise RunError(line, mend="the last checkpoint is intact; go on with --resume") from error
     if isinstance(outcome, BaseException):
         raise outcome
     return outcome

@@ -130,7 +130,7 @@ def _train(data: Path, run: Path, settings: Demo) -> None:
     training = replace(settings.training, minutes=settings.minutes, steps=None, seed=settings.seed)
     recipe = settings.recipe
     if training.device != "cuda" and not torch.cuda.is_available() and available_cores() > 1:
-        training = replace(training, devices=2, workers=0)
+        training = replace(training, device="cpu", devices=2, workers=0)
     sampling = replace(recipe.sampling, pairs=PAIRS // training.devices)
     train(replace(recipe, sampling=sampling), data, run, training, resume=run.is_dir())
 
