@@ -12,6 +12,7 @@ from samepoint.data.augmentation import (
     augment_pairs,
     change_appearance,
     randomise_background,
+    textured_points,
     two_views,
 )
 from samepoint.types import ImageBatch, PairBatch
@@ -154,3 +155,15 @@ def test_a_view_stays_inside_the_image_and_shows_the_match(generator, point):
     moved = augment_pairs(bright, still, generator)
     assert moved.valid.all()
     assert moved.image_a.min() > 0.99
+
+
+def test_textured_points_follow_the_texture(generator):
+    """Left half plain, right half noise: nearly all points lie on the right, none outside the image."""
+    images = torch.zeros(2, 3, 50, 70)
+    images[..., 35:] = torch.rand(2, 3, 50, 35, generator=generator)
+    uv = textured_points(images, 500, generator)
+    assert (uv[..., 0] > 31).float().mean() > 0.99
+    assert (uv > -0.5).all()
+    assert (uv < torch.tensor([69.5, 49.5])).all()
+    right = uv[uv[..., 0] > 35]
+    assert right[:, 1].std() > 10  # and evenly there

@@ -129,12 +129,18 @@ def _cut(
 
 
 def two_views(
-    batch: ImageBatch, augmentation: Augmentation, generator: torch.Generator, points: int
+    batch: ImageBatch,
+    augmentation: Augmentation,
+    generator: torch.Generator,
+    points: int,
+    *,
+    textured: bool = False,
 ) -> PairBatch:
     """Two augmented copies of each image with `points` true correspondences (identical view, seed 001 eq. 10).
 
     Copies of the whole image, or of the size `augmentation.view`, with a random point of the image in both.
-    Points are drawn on A's view, on the mask where there is one; those that B does not see are invalid.
+    Points are drawn on A's view: evenly, or (`textured`) as often as the image changes round them, and kept on
+    the mask where there is one; those that B does not see are invalid.
     """
     image = batch.image
     size = (image.shape[-2], image.shape[-1])
@@ -144,16 +150,38 @@ def two_views(
         shared = torch.rand(len(image), 2, generator=generator).to(image)
         shared = shared * image.new_tensor((size[1], size[0])) - 0.5
         a, b = (view @ _cut(shared, size, out_size, generator) for view in (a, b))
-    uv_a = torch.rand(len(image), points, 2, generator=generator).to(image)
-    uv_a = uv_a * uv_a.new_tensor((out_size[1], out_size[0])) - 0.5
+    bare = warp_images(image, a, out_size)
+    if textured:
+        uv_a = textured_points(bare, points, generator)
+    else:
+        uv_a = torch.rand(len(image), points, 2, generator=generator).to(image)
+        uv_a = uv_a * uv_a.new_tensor((out_size[1], out_size[0])) - 0.5
     origin = warp_points(invert_warp(a), uv_a)
     uv_b = warp_points(b, origin)
     valid = in_frame(origin, size) & in_frame(uv_b, out_size)
     if batch.mask is not None:
         valid &= _values_at(batch.mask[:, None].float(), origin) > 0.5
-    view_a = change_appearance(warp_images(image, a, out_size), augmentation, generator)
+    view_a = change_appearance(bare, augmentation, generator)
     view_b = change_appearance(warp_images(image, b, out_size), augmentation, generator)
     return PairBatch(view_a, view_b, uv_a, torch.nan_to_num(uv_b), valid)
+
+
+def textured_points(
+    images: Float[Tensor, "b 3 h w"], number: int, generator: torch.Generator, block: int = 8
+) -> Float[Tensor, "b n 2"]:
+    """Pixels drawn in proportion to how much the image changes in the `block` x `block` pixels round them.
+
+    Most of a picture of a table is table, and one piece of it looks like the next: no loss can tell them apart.
+    """
+    down = images.diff(dim=2).abs().sum(1)[..., :-1]
+    across = images.diff(dim=3).abs().sum(1)[:, :-1]
+    change = F.avg_pool2d((down + across)[:, None], block, ceil_mode=True)[:, 0]
+    weight = change.flatten(1).cpu() + 1e-6
+    chosen = torch.multinomial(weight, number, replacement=True, generator=generator)
+    corner = torch.stack((chosen % change.shape[2], chosen // change.shape[2]), dim=-1) * block
+    uv = corner + block * torch.rand(len(images), number, 2, generator=generator) - 0.5
+    limit = torch.tensor((images.shape[3] - 0.51, images.shape[2] - 0.51))
+    return uv.minimum(limit).to(images)
 
 
 def change_appearance(

@@ -39,7 +39,8 @@ class Ccl:
     `identical_weight` is lambda of L = L_cycle + lambda L_identical (0: the cycle alone). `first_stage` is the
     share of the budget that goes to identical view alone; none where training starts from another run
     (`--init RUN`). `weights`: which points count; `--weights.quantile 1 --weights.no-by-variance` is the bare
-    cycle. `identical_loss` and `sigma` are the identical view's.
+    cycle. `identical_loss` and `sigma` are the identical view's. Points are drawn where the image changes
+    (`textured`) or evenly, and kept to masks with `on_objects` where there are any.
     """
 
     name: ClassVar[str] = "ccl"
@@ -54,6 +55,7 @@ class Ccl:
     images: int = 4
     points: int = 256
     on_objects: bool = False
+    textured: bool = False
     temperature: float = 0.05
     sigma: float = 4.0
 
@@ -86,7 +88,7 @@ class Ccl:
     def _describe(
         self, network: nn.Module, batch: ImageBatch, generator: torch.Generator
     ) -> tuple[PairBatch, DescriptorMap, DescriptorMap]:
-        views = two_views(batch, self.augmentation, generator, self.points)
+        views = two_views(batch, self.augmentation, generator, self.points, textured=self.textured)
         return (views, *describe_pair(network, views))
 
     def _identical(self, views: PairBatch, a: DescriptorMap, copy: DescriptorMap) -> dict[str, Tensor]:

@@ -23,7 +23,8 @@ class IdenticalView:
     """Correspondences from the augmentation itself.
 
     `loss` "expectation" is the paper's (eq. 10 by eq. 5); "kl" also starts well from random weights, where the
-    expectation of a flat distribution is the image centre. `on_objects` draws points on masks where known.
+    expectation of a flat distribution is the image centre. Points are drawn where the image changes
+    (`textured`) or evenly, and kept to masks with `on_objects` where there are any.
     """
 
     name: ClassVar[str] = "identical-view"
@@ -34,6 +35,7 @@ class IdenticalView:
     images: int = 4
     points: int = 256
     on_objects: bool = False
+    textured: bool = False
     temperature: float = 0.05
     sigma: float = 4.0
 
@@ -44,7 +46,7 @@ class IdenticalView:
     def objective(
         self, network: nn.Module, batch: ImageBatch, generator: torch.Generator
     ) -> dict[str, Tensor]:
-        pairs = two_views(batch, self.augmentation, generator, self.points)
+        pairs = two_views(batch, self.augmentation, generator, self.points, textured=self.textured)
         a, b = describe_pair(network, pairs)
         asked = partial(distributional, loss=self.loss, temperature=self.temperature, sigma=self.sigma)
         return both_ways(a, b, pairs, asked)
