@@ -67,7 +67,13 @@ TESTS = {"table-1": ("scans", "shuffles"), "classes": ("classes",)}
 """The data whose test split a table is scored on."""
 
 VIEWS = Augmentation(
-    rotation=30.0, scale=(0.8, 1.25), translation=0.25, perspective=0.1, colour=0.2, background=0.0
+    rotation=30.0,
+    scale=(0.8, 1.25),
+    translation=0.25,
+    perspective=0.1,
+    colour=0.2,
+    background=0.0,
+    view=(200, 200),
 )
 """The paper's augmentations (affine, perspective, brightness and contrast) at strengths for minutes of training."""
 
@@ -78,11 +84,21 @@ SAMPLING = PairSampling(pairs=4, points=128)
 MASKLESS = replace(SAMPLING, mixture=PairMixture(within=1.0, across=0.0), masks=False)
 COLLAGE = replace(SAMPLING, mixture=PairMixture(within=0.0, across=0.0, collage=1.0))
 NETWORK = NetworkConfig(backbone="resnet10t")
-CYCLE = Ccl(network=NETWORK, augmentation=VIEWS, identical_weight=0.0)
+IDENTICAL = IdenticalView(network=NETWORK, augmentation=VIEWS, images=5, points=128, textured=True)
+CYCLE = Ccl(
+    network=NETWORK,
+    augmentation=VIEWS,
+    images=5,
+    points=128,
+    textured=True,
+    first_stage=0.6,
+    identical_weight=0.0,
+)
 DON = Don(network=NETWORK, augmentation=PAIRS)
 
 TABLE_1: dict[str, tuple[str, Recipe]] = {
-    "identical view": ("shuffles", IdenticalView(network=NETWORK, augmentation=VIEWS)),
+    "identical view": ("shuffles", IDENTICAL),
+    "identical view, points anywhere": ("shuffles", replace(IDENTICAL, textured=False)),
     "CCL": ("shuffles", CYCLE),
     "CCL + identical view": ("shuffles", replace(CYCLE, identical_weight=0.1)),
     "PWarpC": ("shuffles", replace(CYCLE, loss="pwarpc")),
