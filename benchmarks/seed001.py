@@ -84,13 +84,12 @@ SAMPLING = PairSampling(pairs=4, points=128)
 MASKLESS = replace(SAMPLING, mixture=PairMixture(within=1.0, across=0.0), masks=False)
 COLLAGE = replace(SAMPLING, mixture=PairMixture(within=0.0, across=0.0, collage=1.0))
 NETWORK = NetworkConfig(backbone="resnet10t")
-IDENTICAL = IdenticalView(network=NETWORK, augmentation=VIEWS, images=5, points=128, textured=True)
+IDENTICAL = IdenticalView(network=NETWORK, augmentation=VIEWS, images=5, points=128)
 CYCLE = Ccl(
     network=NETWORK,
     augmentation=VIEWS,
     images=5,
     points=128,
-    textured=True,
     first_stage=0.6,
     identical_weight=0.0,
 )

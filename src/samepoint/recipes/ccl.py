@@ -55,7 +55,7 @@ class Ccl:
     images: int = 4
     points: int = 256
     on_objects: bool = False
-    textured: bool = False
+    textured: bool = True
     temperature: float = 0.05
     sigma: float = 4.0
 
