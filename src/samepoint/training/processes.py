@@ -1,6 +1,6 @@
 """One process a device: data-parallel training on several GPUs, or on the cores of a CPU.
 
-On a CPU two processes with one thread each do nearly twice the work of one process with two threads: small
+On a CPU two processes with one thread each can do half as much again as one process with two threads: small
 networks spend much of a step in operations too short to share between threads.
 """
 
