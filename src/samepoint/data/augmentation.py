@@ -92,13 +92,10 @@ def _augment_side(
     image, uv, labels = side
     size = (image.shape[-2], image.shape[-1])
     out = augmentation.view or size
-    if augmentation.view is None:
-        view = random_view(augmentation, generator, len(image), size, size).to(image)
-    else:
+    view = random_view(augmentation, generator, len(image), out, out).to(image)
+    if augmentation.view is not None:
         at = uv.gather(1, focus[:, None, None].expand(-1, 1, 2))[:, 0]
-        view = random_view(augmentation, generator, len(image), out, out).to(image) @ _cut(
-            at, size, out, generator
-        )
+        view = view @ _cut(at, size, out, generator)
     image = warp_images(image, view, out)
     if labels is not None:
         labels = warp_images(labels[:, None], view, out, mode="nearest")[:, 0]

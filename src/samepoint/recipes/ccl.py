@@ -8,7 +8,6 @@ losses by name.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from functools import partial
 from typing import ClassVar, Literal
 
 import torch
@@ -92,10 +91,9 @@ class Ccl:
         return (views, *describe_pair(network, views))
 
     def _identical(self, views: PairBatch, a: DescriptorMap, copy: DescriptorMap) -> dict[str, Tensor]:
-        asked = partial(
-            distributional, loss=self.identical_loss, temperature=self.temperature, sigma=self.sigma
+        return distributional(
+            a, copy, views, loss=self.identical_loss, temperature=self.temperature, sigma=self.sigma
         )
-        return both_ways(a, copy, views, asked)
 
     def _round_trip(
         self, source: DescriptorMap, target: DescriptorMap, uv: Tensor, truth: Tensor, valid: Tensor

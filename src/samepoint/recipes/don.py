@@ -8,7 +8,6 @@ triplets.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from functools import partial
 from typing import ClassVar, Literal
 
 import torch
@@ -21,7 +20,7 @@ from samepoint.data.sampling import PairSampling, PairSource
 from samepoint.data.store import FrameStore
 from samepoint.models.config import NetworkConfig
 from samepoint.objectives import NonMatches, nt_xent, pixelwise_contrastive, triplet
-from samepoint.recipes.pairs import both_ways, describe_pair, distributional
+from samepoint.recipes.pairs import describe_pair, distributional
 from samepoint.training.plan import Part, Stage
 from samepoint.types import DescriptorMap, PairBatch
 
@@ -76,8 +75,7 @@ class Don:
         batch = augment_pairs(batch, self.augmentation, generator)
         a, b = describe_pair(network, batch)
         if self.loss == "kl" or self.loss == "expectation":
-            asked = partial(distributional, loss=self.loss, temperature=self.temperature, sigma=self.sigma)
-            return both_ways(a, b, batch, asked)
+            return distributional(a, b, batch, loss=self.loss, temperature=self.temperature, sigma=self.sigma)
         anchors, positives = sample_descriptors(a, batch.uv_a), sample_descriptors(b, batch.uv_b)
         if self.loss == "nt-xent":
             return nt_xent(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from functools import partial
 from typing import ClassVar
 
 import torch
@@ -13,7 +12,7 @@ from samepoint.data.augmentation import Augmentation, two_views
 from samepoint.data.sampling import ImageSource
 from samepoint.data.store import FrameStore
 from samepoint.models.config import NetworkConfig
-from samepoint.recipes.pairs import DistributionalLoss, both_ways, describe_pair, distributional
+from samepoint.recipes.pairs import DistributionalLoss, describe_pair, distributional
 from samepoint.training.plan import Part, Stage
 from samepoint.types import ImageBatch
 
@@ -48,5 +47,4 @@ class IdenticalView:
     ) -> dict[str, Tensor]:
         pairs = two_views(batch, self.augmentation, generator, self.points, textured=self.textured)
         a, b = describe_pair(network, pairs)
-        asked = partial(distributional, loss=self.loss, temperature=self.temperature, sigma=self.sigma)
-        return both_ways(a, b, pairs, asked)
+        return distributional(a, b, pairs, loss=self.loss, temperature=self.temperature, sigma=self.sigma)

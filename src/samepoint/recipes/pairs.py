@@ -41,18 +41,22 @@ def both_ways(
 
 
 def distributional(
-    source: DescriptorMap,
-    target: DescriptorMap,
-    uv: Tensor,
-    truth: Tensor,
-    valid: Tensor,
+    a: DescriptorMap,
+    b: DescriptorMap,
+    batch: PairBatch,
     *,
     loss: DistributionalLoss,
     temperature: float,
     sigma: float,
 ) -> dict[str, Tensor]:
-    """One direction of the distributional losses: descriptors of `source` at `uv` asked for in `target`."""
-    queries = sample_descriptors(source, uv)
-    if loss == "expectation":
-        return expectation_error(queries, target, truth, valid, temperature=temperature)
-    return gaussian_divergence(queries, target, truth, valid, temperature=temperature, sigma=sigma)
+    """The distributional losses in both directions: descriptors of one map asked for in the other."""
+
+    def direction(
+        source: DescriptorMap, target: DescriptorMap, uv: Tensor, truth: Tensor, valid: Tensor
+    ) -> dict[str, Tensor]:
+        queries = sample_descriptors(source, uv)
+        if loss == "expectation":
+            return expectation_error(queries, target, truth, valid, temperature=temperature)
+        return gaussian_divergence(queries, target, truth, valid, temperature=temperature, sigma=sigma)
+
+    return both_ways(a, b, batch, direction)

@@ -18,8 +18,9 @@ from samepoint.sim.settings import RenderMode, RenderSettings
 from samepoint.sim.world import Thing, World
 
 CLOSE_UPS, HANDS = 0.3, 0.2
-FRONT = -np.pi / 2
 """Shares of the views of a scan that are close-ups and of the moments of a shuffle with a hand."""
+FRONT = -np.pi / 2
+"""The azimuth from which objects are seen from the front."""
 
 
 @dataclass(frozen=True)

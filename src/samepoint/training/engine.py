@@ -8,11 +8,10 @@ minutes and has stages, and must go on after a kill exactly where it was.
 from __future__ import annotations
 
 import dataclasses
-import signal
 import threading
 import time
 from collections.abc import Mapping
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -28,6 +27,7 @@ from samepoint.training.log import ProgressLine, TrainingLog
 from samepoint.training.plan import Stage, stage_at
 from samepoint.training.schedule import rate_factor
 from samepoint.training.settings import TrainingSettings
+from samepoint.training.signals import stop_signals
 
 
 @dataclass
@@ -94,7 +94,8 @@ class Trainer:
         self.network.train()
         log = TrainingLog(self.run_folder, step=self.position.step) if self.fabric.is_global_zero else None
         line = ProgressLine()
-        with self._interruptible():
+        # the run ends after the step at hand, with a checkpoint
+        with stop_signals(lambda _: self.interrupted.set()):
             try:
                 while self._progress() < 1:
                     self._run_stage(log, line)
@@ -236,20 +237,6 @@ class Trainer:
         self.optimizer.load_state_dict(state["optimizer"])
         self.fabric.strategy.precision.load_state_dict(state["precision"])
         self.position = Position(state["step"], state["seconds"])
-
-    @contextmanager
-    def _interruptible(self) -> Any:
-        """SIGTERM and SIGINT end the run after the step at hand, with a checkpoint."""
-        if threading.current_thread() is not threading.main_thread():
-            yield
-            return
-        signals = (signal.SIGTERM, signal.SIGINT)
-        before = {number: signal.signal(number, lambda *_: self.interrupted.set()) for number in signals}
-        try:
-            yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
 
 
 def to_device(batch: Any, device: torch.device) -> Any:

@@ -11,9 +11,7 @@ import multiprocessing
 import os
 import pickle
 import signal
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -25,6 +23,7 @@ from torch.multiprocessing.spawn import ProcessException
 from samepoint.errors import RunError, SamepointError
 from samepoint.training.precision import settled
 from samepoint.training.settings import TrainingSettings
+from samepoint.training.signals import stop_signals
 
 # each process would announce itself on the terminal, over the progress line
 logging.getLogger("lightning.fabric").setLevel(logging.WARNING)
@@ -42,7 +41,7 @@ def on_devices(settings: TrainingSettings, function: Callable[..., Any], *argume
         fabric.launch()
         return function(fabric, *arguments)
     try:
-        with _signals_passed_on():
+        with stop_signals(_pass_on):
             # as bytes, because tensors would arrive in memory that the processes share and overwrite; bound
             # to the function, because Fabric walks through whatever it takes for a collection
             outcome = fabric.launch(partial(_answer, call=pickle.dumps((function, arguments))))
@@ -91,24 +90,11 @@ def available_cores() -> int:
     return os.cpu_count() or 1
 
 
-@contextmanager
-def _signals_passed_on() -> Iterator[None]:
+def _pass_on(number: int) -> None:
     """SIGTERM goes to the processes, which write their checkpoint and end; this one waits for them.
 
     Ctrl-C reaches them anyway: a terminal sends it to the whole group.
     """
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def passed_on(number: int, _: Any) -> None:
-        if number == signal.SIGTERM:
-            for process in multiprocessing.active_children():
-                process.terminate()
-
-    before = {number: signal.signal(number, passed_on) for number in (signal.SIGTERM, signal.SIGINT)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+    if number == signal.SIGTERM:
+        for process in multiprocessing.active_children():
+            process.terminate()
