@@ -216,3 +216,12 @@ def test_synchronised_cameras_match_through_what_moves(tmp_path, generator):
             for f, uv in ((a, matches.found.uv_a[on]), (b, matches.found.uv_b[on]))
         ]
         assert (world[0] - world[1]).norm(dim=-1).nanmedian() < 0.005
+
+
+def test_the_images_of_a_batch_differ_as_far_as_there_are_enough(test_store):
+    whole = ImageSource(test_store, len(test_store)).sample(torch.Generator().manual_seed(0))
+    seen = {tuple(image.flatten()[::997].tolist()) for image in whole.image}
+    assert len(seen) == len(test_store)
+    more = ImageSource(test_store, len(test_store) + 2).sample(torch.Generator().manual_seed(0))
+    assert len(more.image) == len(test_store) + 2
+    torch.testing.assert_close(more.image[-2:], more.image[:2])

@@ -12,6 +12,7 @@ from samepoint.data.open import open_dataset
 from samepoint.data.partners import PairMixture
 from samepoint.data.sampling import PairSampling, PairSource
 from samepoint.data.store import FrameStore
+from samepoint.errors import DataError
 from samepoint.models.config import NetworkConfig
 from samepoint.models.network import DescriptorNetwork
 from samepoint.recipes.ccl import Ccl
@@ -112,6 +113,11 @@ def test_ccl_begins_with_identical_view_unless_it_goes_on_from_a_run(store):
     ]
     assert [stage.name for stage in recipe.stages(store, from_run=True)] == ["cycle"]
     assert [stage.name for stage in replace(recipe, first_stage=0.0).stages(store)] == ["cycle"]
+
+
+def test_a_cycle_without_another_image_is_refused(store):
+    with pytest.raises(DataError, match="another image.*--images 2"):
+        Ccl(network=SMALL, images=1).stages(store)
 
 
 def test_the_cycle_lowers_itself(store):

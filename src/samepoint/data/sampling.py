@@ -162,15 +162,18 @@ class PairSource:
 
 
 class ImageSource:
-    """Batches of images on one canvas, with the masks of their objects where they are known and wanted."""
+    """Batches of images on one canvas, with the masks of their objects where they are known and wanted.
+
+    The images of a batch differ, as far as there are enough of them.
+    """
 
     def __init__(self, store: FrameStore, images: int, *, on_objects: bool = False) -> None:
         self.store, self.images, self.on_objects = store, images, on_objects
         self.canvas = canvas_of(store)
 
     def sample(self, generator: torch.Generator) -> ImageBatch:
-        chosen = torch.randint(len(self.store), (self.images,), generator=generator).tolist()
-        frames = [self.store[i] for i in chosen]
+        order = torch.randperm(len(self.store), generator=generator).tolist()
+        frames = [self.store[order[i % len(order)]] for i in range(self.images)]
         images = torch.stack([_on_canvas(frame.image, self.canvas).float() / 255 for frame in frames])
         masks = [frame.labels for frame in frames]
         if not self.on_objects or any(mask is None for mask in masks):

@@ -16,7 +16,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from samepoint.correspondence.soft import soft_match
-from samepoint.objectives.reduction import masked_mean
+from samepoint.objectives.reduction import masked_mean, point_error
 from samepoint.types import DescriptorMap, SpatialDistribution
 
 Unit = Literal["cells", "pixels", "width"]
@@ -55,7 +55,7 @@ def cycle_correspondence(
     there = soft_match(queries, other, temperature, payload="descriptor")
     back = soft_match(expected_descriptor(there, other), copy, temperature)
     scale = unit_size(copy, weights.unit, uv)
-    error = ((back.mean - uv) / scale).square().sum(-1).clamp(min=1e-12).sqrt()
+    error = point_error(back.mean, uv, scale)
     with torch.no_grad():
         spread = (there.variance / unit_size(other, weights.unit, uv).square()).sum(-1)
         spread = spread + (back.variance / scale.square()).sum(-1)

@@ -12,7 +12,7 @@ from torch import Tensor
 from samepoint.correspondence.partition import log_partition
 from samepoint.correspondence.soft import soft_match
 from samepoint.correspondence.targets import expected_score, gaussian_window
-from samepoint.objectives.reduction import masked_mean
+from samepoint.objectives.reduction import masked_mean, point_error
 from samepoint.types import DescriptorMap
 
 
@@ -54,7 +54,5 @@ def expectation_error(
     already matches, or with `gaussian_divergence`.
     """
     found = soft_match(queries, target, temperature)
-    stride = uv.new_tensor(target.cells.stride)
-    error = ((found.mean - uv) / stride).square().sum(-1).clamp(min=1e-12).sqrt()
-    loss = masked_mean(error, valid)
+    loss = masked_mean(point_error(found.mean, uv, uv.new_tensor(target.cells.stride)), valid)
     return {"loss": loss, "expectation_error_cells": loss.detach()}

@@ -18,7 +18,7 @@ from samepoint.correspondence.sampling import sample_descriptors
 from samepoint.correspondence.scores import cell_scores
 from samepoint.correspondence.soft import soft_match
 from samepoint.objectives.cycle import most_certain
-from samepoint.objectives.reduction import masked_mean
+from samepoint.objectives.reduction import masked_mean, point_error
 from samepoint.types import DescriptorMap
 
 
@@ -43,11 +43,11 @@ def warp_composition(
     there = soft_match(queries, other, temperature)
     back = soft_match(sample_descriptors(other, there.mean), copy, temperature)
     stride = uv.new_tensor(copy.cells.stride)
-    squared = ((back.mean - uv) / stride).square().sum(-1)
+    error = point_error(back.mean, uv, stride)
     with torch.no_grad():
-        moved = ((uv - uv_a) / stride).square().sum(-1) + ((back.mean - uv_a) / stride).square().sum(-1)
-        seen = valid & (squared < alpha[0] * moved + alpha[1])
-    loss = masked_mean(squared.clamp(min=1e-12).sqrt(), seen)
+        moved = point_error(uv, uv_a, stride).square() + point_error(back.mean, uv_a, stride).square()
+        seen = valid & (error.square() < alpha[0] * moved + alpha[1])
+    loss = masked_mean(error, seen)
     return {"loss": loss, "seen": seen.sum() / valid.sum().clamp(min=1)}
 
 

@@ -17,6 +17,7 @@ from samepoint.correspondence.sampling import sample_descriptors
 from samepoint.data.augmentation import Augmentation, two_views
 from samepoint.data.sampling import ImageSource
 from samepoint.data.store import FrameStore
+from samepoint.errors import DataError
 from samepoint.models.config import NetworkConfig
 from samepoint.objectives import (
     CycleWeights,
@@ -59,6 +60,12 @@ class Ccl:
     sigma: float = 4.0
 
     def stages(self, store: FrameStore, *, from_run: bool = False) -> tuple[Stage, ...]:
+        if min(self.images, len(store)) < 2:
+            raise DataError(
+                f"a cycle goes by way of another image, but a batch has {min(self.images, len(store))}",
+                where=store.dataset.root,
+                mend="give --images 2 or more, and a data set of at least two images",
+            )
         source = ImageSource(store, self.images, on_objects=self.on_objects)
         cycle = Stage("cycle", (Part("images", source, self.objective),), 1 - self.first_stage)
         if from_run or self.first_stage == 0:
