@@ -218,10 +218,19 @@ def test_synchronised_cameras_match_through_what_moves(tmp_path, generator):
         assert (world[0] - world[1]).norm(dim=-1).nanmedian() < 0.005
 
 
-def test_the_images_of_a_batch_differ_as_far_as_there_are_enough(test_store):
-    whole = ImageSource(test_store, len(test_store)).sample(torch.Generator().manual_seed(0))
-    seen = {tuple(image.flatten()[::997].tolist()) for image in whole.image}
-    assert len(seen) == len(test_store)
+def test_no_image_is_in_a_batch_twice(test_store):
     more = ImageSource(test_store, len(test_store) + 2).sample(torch.Generator().manual_seed(0))
-    assert len(more.image) == len(test_store) + 2
-    torch.testing.assert_close(more.image[-2:], more.image[:2])
+    seen = {tuple(image.flatten()[::997].tolist()) for image in more.image}
+    assert len(seen) == len(more.image) == len(test_store)
+
+
+def test_images_together_are_of_one_recording(test_store):
+    recordings = [index[0] for index in test_store.index]
+    assert len(set(recordings)) > 1
+    names = {tuple(test_store[i].image.flatten()[::997].tolist()): r for i, r in enumerate(recordings)}
+    for seed in range(4):
+        source = ImageSource(test_store, 3, together=True)
+        batch = source.sample(torch.Generator().manual_seed(seed)).image
+        of = {names[tuple((image.flatten()[::997] * 255).round().int().tolist())] for image in batch}
+        assert len(of) == 1
+        assert len(batch) == min(3, recordings.count(of.pop()))

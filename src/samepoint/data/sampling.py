@@ -164,16 +164,23 @@ class PairSource:
 class ImageSource:
     """Batches of images on one canvas, with the masks of their objects where they are known and wanted.
 
-    The images of a batch differ, as far as there are enough of them.
+    No image is in a batch twice, so that a small data set makes smaller batches. `together`: the images of a
+    batch are of one recording, if it has two or more.
     """
 
-    def __init__(self, store: FrameStore, images: int, *, on_objects: bool = False) -> None:
-        self.store, self.images, self.on_objects = store, images, on_objects
+    def __init__(
+        self, store: FrameStore, images: int, *, on_objects: bool = False, together: bool = False
+    ) -> None:
+        self.store, self.images, self.on_objects, self.together = store, images, on_objects, together
         self.canvas = canvas_of(store)
 
     def sample(self, generator: torch.Generator) -> ImageBatch:
         order = torch.randperm(len(self.store), generator=generator).tolist()
-        frames = [self.store[order[i % len(order)]] for i in range(self.images)]
+        if self.together:
+            recording = self.store.index[order[0]][0]
+            own = [i for i in order if self.store.index[i][0] == recording]
+            order = own if len(own) > 1 else order
+        frames = [self.store[i] for i in order[: self.images]]
         images = torch.stack([_on_canvas(frame.image, self.canvas).float() / 255 for frame in frames])
         masks = [frame.labels for frame in frames]
         if not self.on_objects or any(mask is None for mask in masks):

@@ -40,7 +40,8 @@ class Ccl:
     share of the budget that goes to identical view alone; none where training starts from another run
     (`--init RUN`). `weights`: which points count; `--weights.quantile 1 --weights.no-by-variance` is the bare
     cycle. `identical_loss` and `sigma` are the identical view's. Points are drawn where the image changes
-    (`textured`) or evenly, and kept to masks with `on_objects` where there are any.
+    (`textured`) or evenly, and kept to masks with `on_objects` where there are any. `together`: a batch is of
+    one recording, in which more matches than across recordings.
     """
 
     name: ClassVar[str] = "ccl"
@@ -55,6 +56,7 @@ class Ccl:
     images: int = 4
     points: int = 256
     on_objects: bool = False
+    together: bool = True
     textured: bool = True
     temperature: float = 0.05
     sigma: float = 4.0
@@ -66,7 +68,9 @@ class Ccl:
                 where=store.dataset.root,
                 mend="give --images 2 or more, and a data set of at least two images",
             )
-        source = ImageSource(store, self.images, on_objects=self.on_objects)
+        source = ImageSource(
+            store, self.images, on_objects=self.on_objects, together=self.together
+        )
         cycle = Stage("cycle", (Part("images", source, self.objective),), 1 - self.first_stage)
         if from_run or self.first_stage == 0:
             return (cycle,)
