@@ -63,16 +63,29 @@ def probabilistic_warp_composition(
 ) -> dict[str, Tensor]:
     """PWarpC: the probability of reaching `uv` in A-hat by way of any cell of B, as a negative logarithm.
 
-    p(uv | k) = sum over cells j of B of P_B(j | k) P_copy(uv | j). The fraction `quantile` of each image's
-    points with the largest p is kept (no gradient through the choice; their eq. 9 keeps the most confident
-    ones). Holds two tensors of n x cells; the cells x cells matching from B to A-hat is only ever summed.
+    The fraction `quantile` of each image's points with the largest probability is kept (no gradient through the
+    choice; their eq. 9 keeps the most confident ones).
+    """
+    surprise = composition_surprise(queries, other, copy, uv, temperature)
+    kept = most_certain(surprise.detach(), valid, quantile)
+    loss = masked_mean(surprise, kept)
+    return {"loss": loss, "surprise_of_all": masked_mean(surprise.detach(), valid)}
+
+
+def composition_surprise(
+    queries: Float[Tensor, "b n d"],
+    other: DescriptorMap,
+    copy: DescriptorMap,
+    uv: Float[Tensor, "b n 2"],
+    temperature: float,
+) -> Float[Tensor, "b n"]:
+    """-log p(uv | k), p = sum over cells j of B of P_B(j | k) P_copy(uv | j).
+
+    Holds two tensors of n x cells; the cells x cells matching from B to A-hat is only ever summed.
     """
     target = sample_descriptors(copy, uv)
     to_other = (cell_scores(queries, other) / temperature).flatten(2).log_softmax(-1)
     cells = other.values.flatten(2).transpose(1, 2)
     normaliser = log_partition(cells, copy, temperature)
     to_copy = (cell_scores(target, other) / temperature).flatten(2) - normaliser[:, None]
-    surprise = -(to_other + to_copy).logsumexp(-1)
-    kept = most_certain(surprise.detach(), valid, quantile)
-    loss = masked_mean(surprise, kept)
-    return {"loss": loss, "surprise_of_all": masked_mean(surprise.detach(), valid)}
+    return -(to_other + to_copy).logsumexp(-1)

@@ -68,9 +68,7 @@ class Ccl:
                 where=store.dataset.root,
                 mend="give --images 2 or more, and a data set of at least two images",
             )
-        source = ImageSource(
-            store, self.images, on_objects=self.on_objects, together=self.together
-        )
+        source = ImageSource(store, self.images, on_objects=self.on_objects, together=self.together)
         cycle = Stage("cycle", (Part("images", source, self.objective),), 1 - self.first_stage)
         if from_run or self.first_stage == 0:
             return (cycle,)

@@ -92,6 +92,8 @@ class Trainer:
         if resume:
             self._restore()
         self.network.train()
+        if self.settings.freeze_norm:
+            freeze_norm(self.network)
         log = TrainingLog(self.run_folder, step=self.position.step) if self.fabric.is_global_zero else None
         line = ProgressLine()
         # the run ends after the step at hand, with a checkpoint
@@ -237,6 +239,13 @@ class Trainer:
         self.optimizer.load_state_dict(state["optimizer"])
         self.fabric.strategy.precision.load_state_dict(state["precision"])
         self.position = Position(state["step"], state["seconds"])
+
+
+def freeze_norm(network: nn.Module) -> None:
+    """Batch normalisation by the running statistics, which stay as they are."""
+    for module in network.modules():
+        if isinstance(module, nn.modules.batchnorm._BatchNorm):
+            module.eval()
 
 
 def to_device(batch: Any, device: torch.device) -> Any:

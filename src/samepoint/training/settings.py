@@ -18,7 +18,8 @@ class TrainingSettings:
 
     `steps` or `minutes`: the budget; neither means 10 minutes. `checkpoint_minutes`: at most this much work is
     lost when the process is killed. `precision` "auto": bfloat16 where the device is faster at it. `workers`:
-    loader processes (0 draws batches in the training process).
+    loader processes (0 draws batches in the training process). `freeze_norm`: batch normalisation keeps the
+    statistics of the weights that training starts from, rather than those of a few images.
     """
 
     steps: int | None = None
@@ -32,6 +33,7 @@ class TrainingSettings:
     schedule: Schedule = "cosine"
     clip_norm: float = 1.0
     accumulate: int = 1
+    freeze_norm: bool = False
     workers: int = 1
     checkpoint_minutes: float = 2.0
     log_every: int = 10

@@ -57,6 +57,11 @@ def train(
     """
     if out.exists() and any(out.iterdir()) and not resume:
         raise RunError("the run folder is not empty", where=out, mend="give another --out, or --resume")
+    if settings.freeze_norm and init == "random":
+        raise RunError(
+            "--freeze-norm keeps the statistics of trained weights; random weights have none",
+            mend="leave it out, or give --init pretrained or a run",
+        )
     settings = dataclasses.replace(settings, precision=settled(settings))
     store = FrameStore(training_split(open_dataset(data)), max_size=size)
     torch.manual_seed(settings.seed)
