@@ -186,6 +186,14 @@ def test_steps_and_minutes_together(fails, photos, tmp_path):
     fails(train(photos, tmp_path / "run", "--minutes", "1"), "steps", "minutes")
 
 
+def test_frozen_statistics_of_random_weights(fails, photos, tmp_path):
+    fails(train(photos, tmp_path / "run", "--freeze-norm"), "--freeze-norm", "random weights have none")
+
+
+def test_a_cycle_needs_another_image(fails, photos, tmp_path):
+    fails(train(photos, tmp_path / "run", "--images", "1", method="ccl"), "another image", "--images 2")
+
+
 def test_an_unknown_backbone(fails, photos, tmp_path):
     fails(
         train(photos, tmp_path / "run", "--network.backbone", "mobilenetv3_smal_100"), "mobilenetv3_small_100"

@@ -197,3 +197,18 @@ def test_a_budget_is_steps_or_minutes():
         Budget(steps=3, minutes=1.0)
     assert Budget(steps=10).progress(5, 99.0) == 0.5
     assert Budget(minutes=2.0).progress(5, 60.0) == 0.5
+
+
+@pytest.mark.parametrize("frozen", [True, False])
+def test_frozen_normalisation_keeps_its_statistics_and_learns_its_weights(tmp_path, frozen):
+    settings = replace(SETTINGS, steps=5, freeze_norm=frozen)
+    torch.manual_seed(3)
+    norm = nn.BatchNorm1d(8)
+    network = nn.Sequential(nn.Linear(4, 8), norm, nn.Tanh(), nn.Linear(8, 1))
+    mean, weight = norm.running_mean.clone(), norm.weight.detach().clone()
+    fabric = make_fabric(settings)
+    fabric.launch()
+    (tmp_path / "run").mkdir()
+    Trainer(fabric, network, two_stages(), settings, tmp_path / "run", {"method": "toy"}).fit()
+    assert torch.equal(norm.running_mean, mean) == frozen
+    assert not torch.equal(norm.weight, weight)
