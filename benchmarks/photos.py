@@ -1,4 +1,4 @@
-"""Points of the two sneakers in their other photos: python benchmarks/photos.py PHOTOS OUT.png RUN...
+"""Points of the two sneakers in their other photos: python benchmarks/photos.py PHOTOS OUT.jpg RUN...
 
 PHOTOS is the folder of the photo subjects. A row a run and sneaker: the photo that was pointed at (rings), then where
 the run finds those points in the sneaker's other photos (crosses, one colour a point). There is no truth to score by.
@@ -13,6 +13,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 from matplotlib.colors import to_rgb
+from PIL import Image
 
 import samepoint
 from samepoint.inference.images import rgb_array
@@ -64,7 +65,9 @@ def main(root: Path, out: Path, runs: list[Path]) -> None:
         for run in runs:
             pictures += row(run, root / subject, reference, points)
             captions += [f"{run.name}: points asked for", *["found"] * OTHERS]
-    contact_sheet(out, pictures, captions, columns=OTHERS + 1)
+    with tempfile.TemporaryDirectory() as folder:
+        contact_sheet(Path(folder) / "sheet.png", pictures, captions, columns=OTHERS + 1)
+        Image.open(Path(folder) / "sheet.png").convert("RGB").save(out, quality=85)
 
 
 if __name__ == "__main__":
