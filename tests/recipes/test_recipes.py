@@ -116,7 +116,7 @@ def test_ccl_begins_with_identical_view_unless_it_goes_on_from_a_run(store):
 
 
 def test_a_cycle_without_another_image_is_refused(store):
-    with pytest.raises(DataError, match="another image.*--images 2"):
+    with pytest.raises(DataError, match=r"another image.*--images 2"):
         Ccl(network=SMALL, images=1).stages(store)
 
 
