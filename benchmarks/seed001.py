@@ -52,6 +52,7 @@ from samepoint.recipes.identical_view import IdenticalView
 from samepoint.sim.render import render_dataset
 from samepoint.sim.settings import RenderSettings
 from samepoint.training.settings import TrainingSettings
+from samepoint.workflows.demonstration import SHORT_RUN
 from samepoint.workflows.evaluation import evaluate_run
 from samepoint.workflows.training import Recipe, train
 
@@ -93,16 +94,7 @@ VIEWS = Augmentation(
 """The paper's augmentations (affine, perspective, brightness and contrast). Strong, for all that identical view knows
 of other places, sides and light comes from them."""
 
-PAIRS = Augmentation(
-    rotation=0.0,
-    scale=(1.0, 1.0),
-    translation=0.0,
-    perspective=0.0,
-    colour=0.1,
-    grey=0.1,
-    background=0.0,
-    view=(224, 224),
-)
+PAIRS = replace(SHORT_RUN.augmentation, grey=0.1, noise=0.02)
 """Weak: two views that are really different need minutes of training, not more differences."""
 
 SAMPLING = PairSampling(pairs=4, points=128)
@@ -130,8 +122,6 @@ class Row:
 
 
 FIRST, FIRST_ON_SCANS = "identical view, first stage", "identical view on the scans, first stage"
-
-
 PRETRAINED = "pre-trained on other objects"
 
 
