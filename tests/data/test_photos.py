@@ -30,6 +30,15 @@ def test_a_folder_with_subfolders(tmp_path):
     assert data.objects == {}
 
 
+def test_linked_folders(tmp_path):
+    photo(tmp_path / "elsewhere" / "mug" / "1.png")
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "mug").symlink_to(tmp_path / "elsewhere" / "mug")
+    (tmp_path / "elsewhere" / "mug" / "round").symlink_to(tmp_path / "data")
+    names = [(r.name, [v.image.name for v in r.views()]) for r in read_photos(tmp_path / "data").recordings]
+    assert names == [("mug", ["1.png"])]
+
+
 def test_masks(tmp_path):
     photo(tmp_path / "a.jpg")
     photo(tmp_path / "b.jpg", seed=1)

@@ -96,8 +96,12 @@ def _images_by_folder(root: Path) -> dict[Path, list[Path]]:
 
 
 def _walk(root: Path) -> Iterator[Path]:
-    for folder, folders, files in os.walk(root):
-        folders[:] = sorted(name for name in folders if not name.startswith((".", "__MACOSX")))
+    """Images below `root` in order; links to folders are followed, but not round in a circle."""
+    seen = {os.path.realpath(root)}
+    for folder, folders, files in os.walk(root, followlinks=True):
+        kept = sorted(name for name in folders if not name.startswith((".", "__MACOSX")))
+        folders[:] = [name for name in kept if os.path.realpath(os.path.join(folder, name)) not in seen]
+        seen.update(os.path.realpath(os.path.join(folder, name)) for name in folders)
         for name in sorted(files):
             if not name.startswith(".") and Path(name).suffix.lower() in IMAGE_SUFFIXES:
                 yield Path(folder) / name

@@ -5,6 +5,7 @@ A source runs in a loader worker and depends on nothing but the generator it is 
 
 from __future__ import annotations
 
+from collections import defaultdict
 from dataclasses import dataclass, field
 
 import torch
@@ -173,14 +174,12 @@ class ImageSource:
     ) -> None:
         self.store, self.images, self.on_objects, self.together = store, images, on_objects, together
         self.canvas = canvas_of(store)
+        self.of_recording: dict[int, list[int]] = defaultdict(list)
+        for i, (recording, _, _) in enumerate(store.index):
+            self.of_recording[recording].append(i)
 
     def sample(self, generator: torch.Generator) -> ImageBatch:
-        order = torch.randperm(len(self.store), generator=generator).tolist()
-        if self.together:
-            recording = self.store.index[order[0]][0]
-            own = [i for i in order if self.store.index[i][0] == recording]
-            order = own if len(own) > 1 else order
-        frames = [self.store[i] for i in order[: self.images]]
+        frames = [self.store[i] for i in self._draw(generator)]
         images = torch.stack([_on_canvas(frame.image, self.canvas).float() / 255 for frame in frames])
         masks = [frame.labels for frame in frames]
         if not self.on_objects or any(mask is None for mask in masks):
@@ -189,6 +188,15 @@ class ImageSource:
         return ImageBatch(
             images, torch.stack([_on_canvas(m > 0, self.canvas) for m in masks if m is not None])
         )
+
+    def _draw(self, generator: torch.Generator) -> list[int]:
+        """Every image is as likely as any other; `together`: then others of its recording."""
+        if self.together:
+            first = index(len(self.store), generator)
+            own = self.of_recording[self.store.index[first][0]]
+            if len(own) > 1:
+                return [own[i] for i in torch.randperm(len(own), generator=generator)[: self.images].tolist()]
+        return torch.randperm(len(self.store), generator=generator)[: self.images].tolist()
 
 
 def overlap(matches: FrameMatches) -> float:
