@@ -17,8 +17,8 @@ from pathlib import Path
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 import torch
-from machine import commit, machine
 
+from samepoint.bench.machine import commit, machine
 from samepoint.correspondence.sampling import sample_descriptors
 from samepoint.correspondence.soft import soft_match
 from samepoint.data.augmentation import Augmentation, change_appearance, random_view

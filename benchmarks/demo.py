@@ -9,7 +9,7 @@ import json
 import sys
 from pathlib import Path
 
-from machine import commit, machine
+from samepoint.bench.machine import commit, machine
 
 OUT = Path(__file__).parent / "results" / "demo.json"
 NAMES = {

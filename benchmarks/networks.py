@@ -22,8 +22,8 @@ from typing import Any
 
 import timm
 import torch
-from machine import commit, machine
 
+from samepoint.bench.machine import commit, machine
 from samepoint.models import DescriptorNetwork, network_config
 
 RESULTS = Path(__file__).parent / "results" / "networks.json"

@@ -20,8 +20,7 @@ import tempfile
 from contextlib import contextmanager
 from pathlib import Path
 
-from machine import commit, machine
-
+from samepoint.bench.machine import commit, machine
 from samepoint.training.log import read_log
 
 PAIRS = 8

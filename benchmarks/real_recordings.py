@@ -14,8 +14,8 @@ from pathlib import Path
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 import torch
-from machine import commit, machine
 
+from samepoint.bench.machine import commit, machine
 from samepoint.data.pairs import PairsFile, read_pairs
 from samepoint.evaluation.evaluate import EvaluationSettings, evaluate
 from samepoint.evaluation.network_predictor import run_predictor, untrained_predictor

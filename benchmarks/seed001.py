@@ -31,8 +31,8 @@ from typing import Any
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import torch
-from machine import commit, machine
 
+from samepoint.bench.machine import commit, machine
 from samepoint.data.augmentation import Augmentation
 from samepoint.data.make_pairs import make_pairs
 from samepoint.data.open import open_dataset

@@ -22,10 +22,15 @@ def test_from_json_refuses_what_it_does_not_know():
         NetworkConfig.from_json({"version": 1})
 
 
-@pytest.mark.parametrize("bad", [{"dim": 0}, {"width": -1}, {"stride": 0}])
+@pytest.mark.parametrize("bad", [{"dim": 0}, {"width": -1}, {"stride": 0}, {"levels": 0}])
 def test_bad_values(bad):
     with pytest.raises(ModelError, match=next(iter(bad))):
         NetworkConfig(**bad)
+
+
+def test_levels_are_a_pyramids():
+    with pytest.raises(ModelError, match="levels is 3 with head 'linear'"):
+        NetworkConfig(head="linear", levels=3)
 
 
 def test_short_names_and_timm_names():

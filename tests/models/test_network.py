@@ -111,6 +111,16 @@ def test_frozen_backbone_stays_as_it_is(generator):
     assert all(p.grad is not None for p in net.head.parameters())
 
 
+def test_without_the_deepest_levels_a_network_is_smaller_and_its_cells_stay(generator):
+    whole = DescriptorNetwork(network_config("resnet10t", width=8, dim=4))
+    shallow = DescriptorNetwork(network_config("resnet10t", width=8, dim=4, levels=3))
+    image = torch.rand(1, 3, 96, 64, generator=generator)
+    assert shallow.backbone.strides == [2, 4, 8]
+    assert sum(p.numel() for p in shallow.parameters()) < 0.1 * sum(p.numel() for p in whole.parameters())
+    assert shallow.cells((96, 64)) == whole.cells((96, 64))
+    assert shallow(image).values.shape == whole(image).values.shape == (1, 4, 24, 16)
+
+
 def test_generator_decides_the_random_weights():
     same, again = build("pyramid"), build("pyramid")
     other = DescriptorNetwork(SMALL["pyramid"], generator=torch.Generator().manual_seed(1))
@@ -146,6 +156,7 @@ def test_bad_images(image, message):
         ("dinov2-small", {"head": "pyramid", "trainable_backbone": True}, "head 'linear'"),
         ("efficientvit_b0", {}, "cannot be located"),
         ("repvit_m0_9", {"head": "linear"}, "stride 8"),
+        ("resnet18", {"levels": 7}, "no 7 feature levels"),
     ],
 )
 def test_what_cannot_be_built_is_said_in_one_line(name, changes, message):

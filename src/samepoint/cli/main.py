@@ -18,6 +18,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "evaluate": ("samepoint.cli.evaluate", "Evaluate", "score a run beside its baselines"),
     "compare": ("samepoint.cli.evaluate", "Compare", "score several runs on the same pairs"),
     "find": ("samepoint.cli.find", "Find", "find named keypoints in images"),
+    "bench": ("samepoint.cli.bench", "Bench", "measure speed and memory on this machine"),
 }
 """Name to module, options and a word of help. A command's module is imported when it is called."""
 

@@ -1,8 +1,9 @@
 """Soft matching: the spatial distribution softmax(score / temperature) over a map's cells, by its moments.
 
 Expectations under that softmax are attention (seed 001, eqs. 1 to 4 and 8; seed 000; seed 002): queries as Q,
-cells as K, and [payload, x, y, x^2, y^2] as V. K and V are zero-padded to one head size, without which torch
-does not take its fused kernel. Positions are centred and scaled to [-1, 1] and all is done in at least single
+cells as K, and [payload, x, y, x^2, y^2] as V. One tensor [cells, payload, x, y, x^2, y^2] serves as K and as V,
+with zeros in Q for all but the cells: half the memory, and K and V of one head size, without which torch does not
+take its fused kernel. Positions are centred and scaled to [-1, 1] and all is done in at least single
 precision: in half precision E[x^2] - E[x]^2 would have nothing left.
 """
 
@@ -48,19 +49,18 @@ def soft_match(
     size = (map.values.shape[2], map.values.shape[3])
     with full_precision(queries.device):
         terms = affinity(queries, map, temperature)
-        carried = _payload_rows(payload, map)
-        dtype = working_dtype(terms.keys, carried)
+        itself = isinstance(payload, str) and map.metric == "cosine"  # the keys are the descriptors
+        carried = _payload_rows(None if itself else payload, map)
         position = _scaled_positions(size, terms.keys).expand(len(terms.keys), -1, -1)
-        values = torch.cat((carried.to(dtype), position.to(dtype), position.square().to(dtype)), dim=-1)
-        expected = _attend(terms.queries.to(dtype), terms.keys.to(dtype), values)
-        carried, mean, square = expected.split((carried.shape[2], 2, 2), dim=-1)
+        expected = _attend(terms.queries, (terms.keys, carried, position, position.square()))
+        cells, carried, mean, square = expected.split((terms.keys.shape[2], carried.shape[2], 2, 2), dim=-1)
         variance = (square - mean.square()).clamp(min=0)
         return SpatialDistribution(
             mean=_unscale(mean, size, map.cells),
             variance=variance * (_half(size, mean) * mean.new_tensor(map.cells.stride)).square(),
             mode=_mode(terms, size, map.cells) if with_mode else None,
             log_partition=log_partition(queries, map, temperature) if with_log_partition else None,
-            payload=None if payload is None else carried,
+            payload=cells if itself else None if payload is None else carried,
         )
 
 
@@ -121,15 +121,19 @@ def _payload_rows(
 
 
 def _attend(
-    queries: Float[Tensor, "b n e"], keys: Float[Tensor, "b m e"], values: Float[Tensor, "b m f"]
+    queries: Float[Tensor, "b n e"], columns: tuple[Float[Tensor, "b m _"], ...]
 ) -> Float[Tensor, "b n f"]:
-    """softmax(queries . keys) @ values with torch's fused attention."""
+    """softmax(queries . columns[0]) @ columns, all side by side, with torch's fused attention."""
     batch, n, width = queries.shape
+    wide = sum(column.shape[2] for column in columns)
     if batch == 0 or n == 0:
-        return queries.new_zeros(batch, n, values.shape[2])
-    head = -(-max(width, values.shape[2]) // 8) * 8
-    q, k, v = (F.pad(t, (0, head - t.shape[2]))[:, None] for t in (queries, keys, values))
-    return F.scaled_dot_product_attention(q, k, v, scale=1.0)[:, 0, :, : values.shape[2]]
+        return queries.new_zeros(batch, n, wide)
+    dtype = working_dtype(queries, *columns)
+    head = -(-wide // 8) * 8
+    filling = columns[0].new_zeros(()).expand(batch, columns[0].shape[1], head - wide)
+    cells = torch.cat([column.to(dtype) for column in (*columns, filling)], dim=-1)[:, None]
+    padded = F.pad(queries.to(dtype), (0, head - width))[:, None]
+    return F.scaled_dot_product_attention(padded, cells, cells, scale=1.0)[:, 0, :, :wide]
 
 
 def _half(size: Size, like: Tensor) -> Float[Tensor, " 2"]:

@@ -47,18 +47,19 @@ class TransformerBackbone(Backbone):
         )
 
 
-def make_backbone(name: str, *, output_stride: int | None = None) -> Backbone:
+def make_backbone(name: str, *, output_stride: int | None = None, levels: int | None = None) -> Backbone:
     """A backbone with random weights. `name` is timm's.
 
     With `output_stride` the network is dilated to that stride and gives its last level only (Dense Object
-    Nets); without, it gives every level it has. A vision transformer always gives its patch grid.
+    Nets); without, it gives every level it has, or the finest `levels` of them. A vision transformer always
+    gives its patch grid.
     Raises ModelError for a name that timm does not know or a network that gives no such features.
     """
     if not timm.is_model(name):
         near = difflib.get_close_matches(name, timm.list_models(), n=4, cutoff=0.5)
         mend = f"did you mean one of: {', '.join(near)}" if near else "see timm.list_models()"
         raise ModelError(f"backbone {name!r} is not known to timm", mend=mend)
-    return _transformer(name) if _is_transformer(name) else _convolutional(name, output_stride)
+    return _transformer(name) if _is_transformer(name) else _convolutional(name, output_stride, levels)
 
 
 def _is_transformer(name: str) -> bool:
@@ -80,14 +81,26 @@ def _transformer(name: str) -> Backbone:
     return backbone
 
 
-def _convolutional(name: str, output_stride: int | None) -> Backbone:
+def _convolutional(name: str, output_stride: int | None, levels: int | None) -> Backbone:
     try:
         if output_stride is None:
-            net = timm.create_model(name, features_only=True)
+            taken: Any = {} if levels is None else {"out_indices": tuple(range(levels))}
+            net = timm.create_model(name, features_only=True, **taken)
         else:
             net = timm.create_model(name, features_only=True, output_stride=output_stride, out_indices=(-1,))
-    except (RuntimeError, TypeError, NotImplementedError, AssertionError, AttributeError, KeyError) as error:
-        wanted = "feature levels" if output_stride is None else f"features at stride {output_stride}"
+    except (
+        RuntimeError,
+        TypeError,
+        NotImplementedError,
+        AssertionError,
+        AttributeError,
+        LookupError,
+    ) as error:
+        wanted = (
+            f"{levels or ''} feature levels".strip()
+            if output_stride is None
+            else f"features at stride {output_stride}"
+        )
         line = (
             f"backbone {name!r} gives no {wanted} ({str(error).splitlines()[0] if str(error) else 'refused'})"
         )

@@ -26,9 +26,9 @@ EPS = 1e-6
 class DescriptorNetwork(nn.Module):
     """Images to descriptor maps.
 
-    `init` is "random", "pretrained" (the backbone's weights from timm: cache or hub), or the path of a
-    weights file or of a run folder. Random weights are drawn from `generator` if given, else from torch's
-    global state.
+    `init` is "random", "pretrained" (samepoint-small if the network is one, else the backbone's weights from timm:
+    cache or hub), or the path of a weights file or of a run folder. Random weights are drawn from `generator` if
+    given, else from torch's global state.
     Raises ModelError for what cannot be built or loaded.
     """
 
@@ -123,7 +123,7 @@ class DescriptorNetwork(nn.Module):
 
 def _backbone(config: NetworkConfig) -> Backbone:
     if config.head == "pyramid":
-        return make_backbone(config.backbone)
+        return make_backbone(config.backbone, levels=config.levels)
     return make_backbone(config.backbone, output_stride=config.stride or LINEAR_STRIDE)
 
 

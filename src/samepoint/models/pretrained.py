@@ -1,4 +1,4 @@
-"""Initial weights: random, timm's pretrained ones, a weights file, or another run's network."""
+"""Initial weights: random, the shipped ones, timm's pretrained ones, a weights file, or another run's network."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from samepoint.errors import ModelError
+from samepoint.models.shipped import WEIGHTS, fits_shipped
 
 if TYPE_CHECKING:
     from samepoint.models.network import DescriptorNetwork
@@ -83,7 +84,11 @@ def _copy(target: nn.Module, weights: Mapping[str, Tensor], where: object, *, sh
 
 
 def _load_pretrained(network: DescriptorNetwork) -> None:
-    """timm's weights, from its cache or the hub. Reaches for the network; nothing else here does."""
+    """samepoint-small, if the network is one; else timm's weights of the backbone, from its cache or the hub.
+    Reaches for the network; nothing else here does."""
+    if fits_shipped(network.config):
+        _copy(network, read_weights(WEIGHTS), WEIGHTS, share=0.5)
+        return
     name = network.backbone.name
     try:
         net = timm.create_model(name, pretrained=True)

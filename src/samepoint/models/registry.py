@@ -8,6 +8,7 @@ from typing import Any
 from samepoint.models.config import NetworkConfig
 
 NETWORKS: dict[str, NetworkConfig] = {
+    "samepoint-small": NetworkConfig("resnet10t", "pyramid", levels=4),
     "mobilenet-small": NetworkConfig("mobilenetv3_small_100", "pyramid"),
     "mobilenet-large": NetworkConfig("mobilenetv3_large_100", "pyramid"),
     "mobilenet4-small": NetworkConfig("mobilenetv4_conv_small", "pyramid"),
