@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import argparse
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import ClassVar
 
@@ -67,6 +67,9 @@ class Pretraining:
     points: int = 128
     temperature: float = 0.05
     sigma: float = 2.5
+
+    def with_batch(self, size: int) -> Pretraining:
+        return replace(self, pairs=size)
 
     def stages(self, store: FrameStore, *, from_run: bool = False) -> tuple[Stage, ...]:
         shared = {"network": self.network, "temperature": self.temperature, "sigma": self.sigma}

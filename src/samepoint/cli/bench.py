@@ -7,13 +7,14 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import torch
 import tyro
 
+from samepoint.bench.batch import batch_size
 from samepoint.bench.finding import finding
 from samepoint.bench.machine import commit, machine
 from samepoint.bench.matching import matching
@@ -36,7 +37,7 @@ from samepoint.sim.render import render_dataset
 from samepoint.sim.settings import RenderSettings
 from samepoint.training.settings import TrainingSettings
 from samepoint.types import Size
-from samepoint.workflows.training import Recipe
+from samepoint.workflows.training import Recipe, training_split
 
 
 @dataclass(frozen=True)
@@ -131,6 +132,23 @@ class Finding(Question):
             return finding(finder, [decode_image(view.image) for view in dataset.views()[:8]])
 
 
+@dataclass(frozen=True)
+class Batch(Question):
+    """How many pairs or images a step fit into the memory that is free now. Does not run out of it."""
+
+    data: Path = Path("demo/data")
+    recipe: (
+        Annotated[Don, tyro.conf.subcommand("don")]
+        | Annotated[IdenticalView, tyro.conf.subcommand("identical-view")]
+        | Annotated[Ccl, tyro.conf.subcommand("ccl")]
+    ) = field(default_factory=Don)
+
+    def measure(self) -> dict[str, Any]:
+        return batch_size(
+            self.recipe, FrameStore(training_split(open_dataset(self.data))), device=self.device
+        )
+
+
 @contextmanager
 def data_or_rendered(data: Path | None, size: Size = (240, 320)) -> Iterator[Dataset]:
     """The data set at `data`, or a few rendered scenes for as long as they are needed."""
@@ -149,4 +167,5 @@ Bench = (
     | Annotated[Matching, tyro.conf.subcommand("matching")]
     | Annotated[Training, tyro.conf.subcommand("training")]
     | Annotated[Finding, tyro.conf.subcommand("finding")]
+    | Annotated[Batch, tyro.conf.subcommand("batch")]
 )

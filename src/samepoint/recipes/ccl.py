@@ -7,7 +7,7 @@ losses by name.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import ClassVar, Literal
 
 import torch
@@ -60,6 +60,10 @@ class Ccl:
     textured: bool = True
     temperature: float = 0.05
     sigma: float = 4.0
+
+    def with_batch(self, size: int) -> Ccl:
+        """The same with `size` images a step."""
+        return replace(self, images=size)
 
     def stages(self, store: FrameStore, *, from_run: bool = False) -> tuple[Stage, ...]:
         if min(self.images, len(store)) < 2:

@@ -7,7 +7,7 @@ triplets.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import ClassVar, Literal
 
 import torch
@@ -64,6 +64,10 @@ class Don:
     contrast: Contrast = field(default_factory=Contrast)
     temperature: float = 0.05
     sigma: float = 4.0
+
+    def with_batch(self, size: int) -> Don:
+        """The same with `size` pairs a step."""
+        return replace(self, sampling=replace(self.sampling, pairs=size))
 
     def stages(self, store: FrameStore, *, from_run: bool = False) -> tuple[Stage, ...]:
         source = PairSource(store, self.sampling)

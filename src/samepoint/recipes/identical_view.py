@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
 import torch
@@ -37,6 +37,10 @@ class IdenticalView:
     textured: bool = True
     temperature: float = 0.05
     sigma: float = 4.0
+
+    def with_batch(self, size: int) -> IdenticalView:
+        """The same with `size` images a step."""
+        return replace(self, images=size)
 
     def stages(self, store: FrameStore, *, from_run: bool = False) -> tuple[Stage, ...]:
         source = ImageSource(store, self.images, on_objects=self.on_objects)

@@ -30,8 +30,8 @@ from samepoint.training.settings import TrainingSettings
 
 @runtime_checkable
 class Recipe(Protocol):
-    """A method: its name, the network it trains, and its stages on a store of frames (`from_run`: going on from
-    the weights of another run, as against random or pre-trained ones)."""
+    """A method: its name, the network it trains, its stages on a store of frames (`from_run`: going on from the
+    weights of another run, as against random or pre-trained ones), and itself with another size of its batches."""
 
     name: ClassVar[str]
 
@@ -39,6 +39,8 @@ class Recipe(Protocol):
     def network(self) -> NetworkConfig: ...
 
     def stages(self, store: FrameStore, *, from_run: bool = False) -> tuple[Stage, ...]: ...
+
+    def with_batch(self, size: int) -> Recipe: ...
 
 
 def train(
