@@ -77,7 +77,7 @@ OTHERS = replace(
 )
 """What a network can be pre-trained on: no object, family, texture or table of the others."""
 SHUFFLES = replace(OBJECTS, mode="shuffle", views=120, split_scenes=(3, 0, 3), objects_per_scene=(8, 8))
-TESTS = {"table-1": ("scans", "shuffles"), "classes": ("classes",)}
+TESTS = {"table-1": ("scans", "shuffles"), "classes": ("classes", "classes-other-instances")}
 """The data whose test split a table is scored on."""
 
 VIEWS = Augmentation(
@@ -190,7 +190,8 @@ CLASSES = {
     f"{level} level": Row("classes", replace(DON, sampling=replace(SAMPLING, identity=identity)))
     for level, identity in (("instance", "instance"), ("class", "family"))
 }
-"""Shoes and mugs: the same point of the same instance, or of any instance, as the match."""
+"""Shoes and mugs: the same point of the same instance, or of any, as the match. Scored on instances that were
+never seen: the point of the same one in another scene, and of another one of the family."""
 
 TABLES: Mapping[str, dict[str, Row]] = {
     "table-1": TABLE_1,
@@ -215,6 +216,10 @@ def render(data: Path) -> None:
             render_dataset(data / name, settings)
         test = open_dataset(data / name).split("test")
         write_pairs(data / f"pairs-{name}.json", make_pairs(test, number=60, cross_scene=True))
+    others = make_pairs(
+        open_dataset(data / "classes").split("test"), number=60, cross_scene=True, cross_instance=True
+    )
+    write_pairs(data / "pairs-classes-other-instances.json", others)
 
 
 @dataclass(frozen=True)

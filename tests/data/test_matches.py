@@ -11,6 +11,7 @@ from samepoint.data.matches import MatchFinder
 from samepoint.data.mesh import load_mesh
 from samepoint.data.open import open_dataset
 from samepoint.data.partners import PairMixture
+from samepoint.data.recording import Dataset, Moment, Recording
 from samepoint.data.sampling import ImageSource, PairSampling, PairSource
 from samepoint.data.store import FrameStore
 from samepoint.errors import DataError
@@ -123,6 +124,31 @@ def test_pairs_are_deterministic_and_say_what_is_hidden(dataset):
 def test_pairs_within_a_scene_stay_in_it(dataset):
     for pair in make_pairs(dataset.split("test"), number=4, cross_scene=False):
         assert pair.image_a.parents[1] == pair.image_b.parents[1]
+
+
+def test_pairs_of_instances_are_of_one_family_and_of_two_objects(dataset):
+    shown = {view.image: view for view in dataset.views()}
+    train = dataset.split("train")
+    for pair in make_pairs(train, number=4, cross_scene=True, cross_instance=True):
+        a, b = (
+            FrameStore(photo(dataset, shown[path]), max_size=None)[0] for path in (pair.image_a, pair.image_b)
+        )
+        assert bool(pair.visible_b.all())
+        for name, uv_a, uv_b in zip(pair.object, pair.uv_a, pair.uv_b, strict=True):
+            own, other = (
+                frame.view.placements[
+                    int(frame.labels[round(float(uv[1])), round(float(uv[0]))]) - 1
+                ].object_id
+                for frame, uv in ((a, uv_a), (b, uv_b))
+            )
+            assert own != other
+            assert dataset.objects[own].family == dataset.objects[other].family == name.split()[0]
+
+
+def photo(dataset, view):
+    """A data set of one view."""
+    recording = Recording("one", "scan", (Moment((view,)),))
+    return Dataset(dataset.root, (recording,), dataset.objects)
 
 
 def test_too_few_partners_is_one_clear_line(dataset, realdata):

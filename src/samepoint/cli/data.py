@@ -101,12 +101,14 @@ class Info:
 class Pairs:
     """Write a pairs file from true correspondences.
 
-    `split`: of the data set (default: all of it). `points`: at most so many a pair.
+    `cross_scene`: the two images are of different recordings. `cross_instance`: matches lie on another object of the
+    same family. `split`: of the data set (default: all of it). `points`: at most so many a pair.
     """
 
     path: tyro.conf.Positional[Path]
     out: Path
     cross_scene: bool = False
+    cross_instance: bool = False
     number: int = 100
     points: int = 32
     split: Split | None = None
@@ -117,7 +119,12 @@ class Pairs:
         if self.split is not None:
             dataset = dataset.split(self.split)
         made = make_pairs(
-            dataset, number=self.number, points=self.points, cross_scene=self.cross_scene, seed=self.seed
+            dataset,
+            number=self.number,
+            points=self.points,
+            cross_scene=self.cross_scene,
+            cross_instance=self.cross_instance,
+            seed=self.seed,
         )
         write_pairs(self.out, made)
         print(f"wrote {len(made)} pairs with {sum(len(pair) for pair in made)} points to {self.out}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from samepoint.data.matches import FrameMatches
@@ -27,18 +27,26 @@ OVERLAP = 0.3
 
 
 def make_pairs(
-    dataset: Dataset, *, number: int, points: int = 32, cross_scene: bool = False, seed: int = 0
+    dataset: Dataset,
+    *,
+    number: int,
+    points: int = 32,
+    cross_scene: bool = False,
+    cross_instance: bool = False,
+    seed: int = 0,
 ) -> list[Pair]:
     """`number` pairs of images of `dataset`, each with up to `points` true matches, at the images' own size.
 
     With `cross_scene` the two images come from different recordings. Points that B does not show (hidden or
-    out of frame) are included with `visible_b` false, at most a quarter as many as the visible ones. Points
-    on objects carry the object's family (or number) and whether they lie inside it or near its boundary.
-    Deterministic by `seed`. Raises DataError when the data set relates no two views, or too few.
+    out of frame) are included with `visible_b` false, at most a quarter as many as the visible ones. With
+    `cross_instance` a point's match is the same point of another object of its family (by canonical coordinates;
+    visible ones only). Points on objects carry the object's family (or number) and whether they lie inside it or
+    near its boundary. Deterministic by `seed`. Raises DataError when the data set relates no two views, or too few.
     """
     store = FrameStore(dataset, max_size=None, budget_bytes=0)
     mixture = PairMixture(within=0.0, across=1.0) if cross_scene else PairMixture(within=1.0, across=0.0)
-    sampling = PairSampling(points=4 * points, mixture=mixture, min_overlap=OVERLAP)
+    identity = "family" if cross_instance else "instance"
+    sampling = PairSampling(points=4 * points, mixture=mixture, min_overlap=OVERLAP, identity=identity)
     source = PairSource(store, sampling)
     generator = torch.Generator().manual_seed(seed)
     pairs: list[Pair] = []
@@ -47,7 +55,9 @@ def make_pairs(
             return pairs
         a, b, matches = source.draw(generator)
         if overlap(matches) >= OVERLAP and (a.recording != b.recording) == cross_scene:
-            pairs.append(_pair(dataset, a, b, matches, points))
+            wanted = _on_another_instance(a, b, matches) if cross_instance else None
+            if wanted is None or bool(wanted.any()):
+                pairs.append(_pair(dataset, a, b, matches, points, wanted))
     if len(pairs) == number:
         return pairs
     kind = "from different recordings" if cross_scene else "from one recording"
@@ -58,10 +68,35 @@ def make_pairs(
     )
 
 
-def _pair(dataset: Dataset, a: Frame, b: Frame, matches: FrameMatches, points: int) -> Pair:
+def _on_another_instance(a: Frame, b: Frame, matches: FrameMatches) -> Bool[Tensor, " n"]:
+    """Which matches are visible and lie on objects of different numbers."""
     found = matches.found
-    seen = found.visible.nonzero()[:points, 0]
+    return found.visible & (_object_at(a, found.uv_a) != _object_at(b, found.uv_b))
+
+
+def _object_at(frame: Frame, uv: Float[Tensor, "n 2"]) -> Int[Tensor, " n"]:
+    """The number of the object under each pixel, -1 for none."""
+    if frame.labels is None:
+        line = "this image has no masks, by which the objects of a family are told apart"
+        raise DataError(line, where=frame.view.image, mend="leave out --cross-instance")
+    ids = torch.tensor([-1, *(placement.object_id for placement in frame.view.placements)])
+    return ids[_labels_at(frame.labels, uv)]
+
+
+def _pair(
+    dataset: Dataset,
+    a: Frame,
+    b: Frame,
+    matches: FrameMatches,
+    points: int,
+    wanted: Bool[Tensor, " n"] | None = None,
+) -> Pair:
+    """`wanted`: which of the matches to take, if not all."""
+    found = matches.found
+    seen = (found.visible if wanted is None else wanted).nonzero()[:points, 0]
     hidden = (found.outcome == Outcome.OCCLUDED) | (found.outcome == Outcome.OUT_OF_FRAME)
+    if wanted is not None:
+        hidden = torch.zeros_like(hidden)
     unseen = hidden.nonzero()[: max(1, len(seen) // 4), 0]
     rows = torch.cat((seen, unseen))
     return Pair(
