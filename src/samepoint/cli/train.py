@@ -19,14 +19,15 @@ from samepoint.workflows.training import Recipe, train
 class Common:
     """What every method takes.
 
-    `data`: a data set (BOP, frames, photos, video). `out`: the run folder. `init`: random, pretrained (the
+    `data`: a data set (BOP, frames, photos, video). `out`: the run folder. `init`: auto (the weights that come with
+    samepoint where the network is samepoint-small, else random), random, pretrained (for other networks: the
     backbone's weights from its hub), or a weights file or run folder. `size`: long side of the training images.
     `resume`: go on with a training that was stopped.
     """
 
     data: Path
     out: Path
-    init: str = "random"
+    init: str = "auto"
     size: int = 320
     resume: bool = False
     training: Annotated[TrainingSettings, tyro.conf.arg(name="")] = field(default_factory=TrainingSettings)

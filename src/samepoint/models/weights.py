@@ -15,6 +15,7 @@ from samepoint.errors import ModelError, RunError
 from samepoint.files import write_whole
 from samepoint.models.config import NetworkConfig
 from samepoint.models.network import DescriptorNetwork
+from samepoint.models.precision import bfloat16_pays
 
 FORMAT, VERSION = "samepoint-run", 1
 MODEL, CONFIG = "model.safetensors", "config.json"
@@ -47,7 +48,10 @@ def _config_bytes(network: NetworkConfig, extra: Mapping[str, Any] | None) -> by
 def load_network(
     folder: str | Path, device: str | torch.device = "cpu"
 ) -> tuple[DescriptorNetwork, dict[str, Any]]:
-    """The network of a run folder in evaluation mode, and its config.json. RunError if it is no whole run."""
+    """The network of a run folder in evaluation mode, and its config.json. RunError if it is no whole run.
+
+    It runs in bfloat16 where the device is faster in it.
+    """
     folder = Path(folder)
     config = read_config(folder)
     path = folder / MODEL
@@ -65,6 +69,7 @@ def load_network(
     except RuntimeError as error:
         line = f"weights do not fit the network of {CONFIG}"
         raise RunError(line, where=path, mend="take both files from one run") from error
+    network.half_precision = bfloat16_pays(device)
     return network.to(device).eval(), config
 
 

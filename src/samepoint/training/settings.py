@@ -17,7 +17,7 @@ class TrainingSettings:
     """Settings that every method shares.
 
     `steps` or `minutes`: the budget; neither means 10 minutes. `checkpoint_minutes`: at most this much work is
-    lost when the process is killed. `precision` "auto": bfloat16 where the device is faster at it. `workers`:
+    lost when the process is killed. `precision` "auto": bfloat16 where the device has instructions for it. `workers`:
     loader processes (0 draws batches in the training process). `freeze_norm`: batch normalisation keeps the
     statistics of the weights that training starts from, rather than those of a few images.
     """
@@ -27,7 +27,7 @@ class TrainingSettings:
     seed: int = 0
     device: Literal["auto", "cpu", "cuda"] = "auto"
     devices: int = 1
-    precision: Precision | Literal["auto"] = "32-true"
+    precision: Precision | Literal["auto"] = "auto"
     lr: float = 1e-3
     weight_decay: float = 1e-4
     schedule: Schedule = "cosine"

@@ -19,13 +19,14 @@ from samepoint.errors import DataError, RunError
 from samepoint.files import write_json
 from samepoint.models.config import NetworkConfig
 from samepoint.models.network import DescriptorNetwork
-from samepoint.models.weights import save_network, write_config
+from samepoint.models.shipped import fits_shipped
+from samepoint.models.weights import read_config, save_network, write_config
 from samepoint.training.checkpoint import checkpoint_path, read_checkpoint
 from samepoint.training.engine import Trainer
 from samepoint.training.plan import Stage
 from samepoint.training.precision import settled
 from samepoint.training.processes import on_devices
-from samepoint.training.settings import TrainingSettings
+from samepoint.training.settings import Precision, TrainingSettings
 
 
 @runtime_checkable
@@ -49,25 +50,29 @@ def train(
     out: Path,
     settings: TrainingSettings,
     *,
-    init: str = "random",
+    init: str = "auto",
     size: int = 320,
     resume: bool = False,
 ) -> dict[str, Any]:
     """Train `recipe` on the training split of `data` into the run folder `out`; returns metrics.json.
 
-    `size` is the long side of the images it trains on, in pixels. Raises DataError or RunError with one line.
+    `init`: "auto" (the shipped weights if the network is samepoint-small, else random ones), "random",
+    "pretrained", or a weights file or run folder (`DescriptorNetwork`). `size` is the long side of the images it
+    trains on, in pixels. Raises DataError or RunError with one line.
     """
     if out.exists() and any(out.iterdir()) and not resume:
         raise RunError("the run folder is not empty", where=out, mend="give another --out, or --resume")
+    init = initial(init, recipe.network)
     if settings.freeze_norm and init == "random":
         raise RunError(
             "--freeze-norm keeps the statistics of trained weights; random weights have none",
             mend="leave it out, or give --init pretrained or a run",
         )
-    settings = dataclasses.replace(settings, precision=settled(settings))
+    settings = dataclasses.replace(settings, precision=_precision(out, settings, resume))
     store = FrameStore(training_split(open_dataset(data)), max_size=size)
     torch.manual_seed(settings.seed)
-    stages = recipe.stages(store, from_run=init not in ("random", "pretrained"))
+    trained = fits_shipped(recipe.network) if init == "pretrained" else init != "random"
+    stages = recipe.stages(store, from_run=trained)
     network = DescriptorNetwork(recipe.network, init, torch.Generator().manual_seed(settings.seed))
     out.mkdir(parents=True, exist_ok=True)
     identity = {
@@ -95,6 +100,20 @@ def train(
     save_network(out, network, config)
     write_json(out / "metrics.json", {"training": metrics}, indent=2)
     return metrics
+
+
+def initial(init: str, network: NetworkConfig) -> str:
+    """`init`, with "auto" settled."""
+    if init != "auto":
+        return init
+    return "pretrained" if fits_shipped(network) else "random"
+
+
+def _precision(out: Path, settings: TrainingSettings, resume: bool) -> Precision:
+    """What is asked for; a run that goes on keeps what it was started with where that was left open."""
+    if resume and settings.precision == "auto" and checkpoint_path(out).is_file():
+        return read_config(out)["training"]["precision"]
+    return settled(settings)
 
 
 def _fit(
