@@ -1,7 +1,7 @@
 """Makes samepoint-small, the network that a training starts from by default.
 
     python benchmarks/pretrain.py render DATA [--scenes 450]
-    python benchmarks/pretrain.py train DATA RUN [--minutes 240] [--resume]
+    python benchmarks/pretrain.py train DATA RUN [--steps 20000] [--resume]
     python benchmarks/pretrain.py ship RUN
 
 Rendered scenes of seven families in many shapes and prints; mugs and shoes are left out, to be tested on, and so is
@@ -100,9 +100,10 @@ def main() -> None:
     parser.add_argument("what", choices=["render", "train", "ship"])
     parser.add_argument("paths", type=Path, nargs="+")
     parser.add_argument("--scenes", type=int, default=450)
-    parser.add_argument("--minutes", type=float, default=240.0)
+    parser.add_argument("--steps", type=int, default=20_000)
     parser.add_argument("--backbone", default=NETWORKS[SMALL].backbone)
     parser.add_argument("--levels", type=int, default=NETWORKS[SMALL].levels)
+    parser.add_argument("--width", type=int, default=NETWORKS[SMALL].width)
     parser.add_argument("--lr", type=float, default=2e-3)
     parser.add_argument("--workers", type=int, default=0)
     parser.add_argument("--resume", action="store_true")
@@ -111,15 +112,14 @@ def main() -> None:
         render(options.paths[0], options.scenes)
     elif options.what == "ship":
         network, config = load_network(options.paths[0])
-        command = f"python benchmarks/pretrain.py train DATA RUN --minutes {config['training']['minutes']:g}"
+        command = f"python benchmarks/pretrain.py train DATA RUN --steps {config['training']['steps']}"
         print(ship(network, {"command": command, "commit": commit()}))
     else:
-        network = NetworkConfig(backbone=options.backbone, levels=options.levels or None)
-        settings = TrainingSettings(
-            minutes=options.minutes, lr=options.lr, precision="auto", workers=options.workers
-        )
+        network = NetworkConfig(backbone=options.backbone, levels=options.levels or None, width=options.width)
+        settings = TrainingSettings(steps=options.steps, lr=options.lr, workers=options.workers)
         data, run = options.paths
-        print(train(Pretraining(network=network), data, run, settings, resume=options.resume))
+        recipe = Pretraining(network=network)
+        print(train(recipe, data, run, settings, init="random", resume=options.resume))
 
 
 if __name__ == "__main__":
