@@ -27,9 +27,27 @@ def test_saved_and_loaded_networks_agree(tmp_path, generator):
     assert config["format"] == "samepoint-run"
     assert config["method"] == "don"
     assert not loaded.training
+    loaded.half_precision = False  # set where the processor is faster in it
     with torch.no_grad():
         assert torch.equal(loaded(image).values, net.eval()(image).values)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["config.json", "model.safetensors"]
+
+
+def test_a_loaded_network_runs_in_half_precision_where_that_is_faster(run, generator, monkeypatch):
+    image = torch.rand(1, 3, 64, 64, generator=generator)
+    found = []
+    for faster in (False, True):
+        monkeypatch.setattr("samepoint.models.weights.bfloat16_pays", lambda _, faster=faster: faster)
+        loaded, _ = load_network(run)
+        assert loaded.half_precision is faster
+        with torch.no_grad():
+            found.append(loaded(image).values)
+        loaded.train()
+        assert loaded.features(image).dtype == torch.float32  # training has a precision of its own
+    exact, half = found
+    assert half.dtype == torch.float32
+    assert not torch.equal(exact, half)
+    assert (exact * half).sum(1).min() > 0.98
 
 
 def edit(run, **changes):
