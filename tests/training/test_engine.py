@@ -19,7 +19,7 @@ from samepoint.training.plan import Budget, Part, Stage, stage_at
 from samepoint.training.processes import make_fabric
 from samepoint.training.settings import TrainingSettings
 
-SETTINGS = TrainingSettings(steps=30, device="cpu", workers=0, log_every=5, lr=1e-2)
+SETTINGS = TrainingSettings(steps=30, device="cpu", workers=0, log_every=5, lr=1e-2, precision="32-true")
 
 
 class Numbers:

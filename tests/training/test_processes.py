@@ -20,7 +20,9 @@ from samepoint.training.plan import Part, Stage
 from samepoint.training.processes import on_devices
 from samepoint.training.settings import TrainingSettings
 
-SETTINGS = TrainingSettings(steps=6, device="cpu", devices=2, workers=0, log_every=1, lr=1e-2)
+SETTINGS = TrainingSettings(
+    steps=6, device="cpu", devices=2, workers=0, log_every=1, lr=1e-2, precision="32-true"
+)
 
 
 class Numbers:

@@ -164,5 +164,5 @@ def network_fingerprint(network: nn.Module, description: object = None) -> str:
     digest = hashlib.blake2b(json.dumps(description, sort_keys=True).encode(), digest_size=16)
     for name, value in sorted(network.state_dict().items()):
         digest.update(f"{name} {value.dtype} {tuple(value.shape)}".encode())
-        digest.update(value.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes())
+        digest.update(value.detach().cpu().reshape(-1).contiguous().view(torch.uint8).numpy().tobytes())
     return digest.hexdigest()
