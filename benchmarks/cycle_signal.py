@@ -90,7 +90,7 @@ def main(pairs_file: Path, out: Path, runs: list[Path]) -> None:
         network, _ = load_network(run)
         for temperature in TEMPERATURES:
             found = {key: round(value, 4) for key, value in signal(network, pairs, temperature).items()}
-            rows.append({"run": run.name, "temperature": temperature, **found})
+            rows.append({"run": f"{run.parent.name}/{run.name}", "temperature": temperature, **found})
             print(rows[-1], flush=True)
     content = {"commit": commit(), "machine": machine(), "rows": rows}
     out.write_text(json.dumps(content, indent=1) + "\n")
