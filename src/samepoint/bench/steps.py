@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -79,21 +79,26 @@ PLAIN = tuple(name for name in METHODS if name.startswith("plain"))
 
 
 def make_step(case: StepCase, device: str = "cpu") -> Callable[[], None]:
-    """A training step of the case: forward, backward, AdamW. Everything that persists is made beforehand, but for
-    the optimiser's moments and the gradients."""
+    """A training step of the case: forward, backward, AdamW. Everything that persists is made beforehand; a step on
+    small images has been made."""
     torch.manual_seed(0)
     config = NetworkConfig(backbone=case.backbone, head="linear", stride=8, dim=case.dim)
     network = DescriptorNetwork(config).to(device)
     optimizer = torch.optim.AdamW(network.parameters(), lr=1e-4)
     objective = METHODS[case.method](config, case.points)
-    batch = to_device(make_batch(case), torch.device(device))
 
-    def step() -> None:
+    def step(batch: Any) -> None:
         optimizer.zero_grad(set_to_none=True)
         objective(network, batch, torch.Generator().manual_seed(0))["loss"].backward()
         optimizer.step()
 
-    return step
+    small, whole = (
+        to_device(make_batch(replace(case, size=size)), torch.device(device))
+        for size in ((64, 64), case.size)
+    )
+    step(small)
+    optimizer.zero_grad(set_to_none=True)
+    return lambda: step(whole)
 
 
 def make_batch(case: StepCase) -> PairBatch | ImageBatch:
