@@ -138,9 +138,9 @@ class Batch(Question):
 
     data: Path = Path("demo/data")
     recipe: (
-        Annotated[Don, tyro.conf.subcommand("don")]
-        | Annotated[IdenticalView, tyro.conf.subcommand("identical-view")]
-        | Annotated[Ccl, tyro.conf.subcommand("ccl")]
+        Annotated[Don, tyro.conf.subcommand("don", prefix_name=False)]
+        | Annotated[IdenticalView, tyro.conf.subcommand("identical-view", prefix_name=False)]
+        | Annotated[Ccl, tyro.conf.subcommand("ccl", prefix_name=False)]
     ) = field(default_factory=Don)
 
     def measure(self) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from samepoint.errors import ModelError
-from samepoint.models.shipped import WEIGHTS, fits_shipped
+from samepoint.models import shipped
 
 if TYPE_CHECKING:
     from samepoint.models.network import DescriptorNetwork
@@ -86,8 +86,8 @@ def _copy(target: nn.Module, weights: Mapping[str, Tensor], where: object, *, sh
 def _load_pretrained(network: DescriptorNetwork) -> None:
     """samepoint-small, if the network is one; else timm's weights of the backbone, from its cache or the hub.
     Reaches for the network; nothing else here does."""
-    if fits_shipped(network.config):
-        _copy(network, read_weights(WEIGHTS), WEIGHTS, share=0.5)
+    if shipped.fits_shipped(network.config):
+        _copy(network, read_weights(shipped.WEIGHTS), shipped.WEIGHTS, share=0.5)
         return
     name = network.backbone.name
     try:

@@ -27,7 +27,8 @@ def fits_shipped(config: NetworkConfig) -> bool:
     """Whether the shipped weights are those of such a network (the length of descriptors and what is trained may
     differ; a head of another length begins with random weights)."""
     shipped = NETWORKS[SMALL]
-    return replace(config, dim=shipped.dim, trainable_backbone=True, normalise=shipped.normalise) == shipped
+    alike = replace(config, dim=shipped.dim, trainable_backbone=True, normalise=shipped.normalise)
+    return alike == shipped and WEIGHTS.is_file()
 
 
 def ship(network: DescriptorNetwork, made: Mapping[str, str]) -> Path:
