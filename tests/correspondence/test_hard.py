@@ -6,11 +6,11 @@ from PIL import Image
 
 from samepoint.correspondence import hard
 from samepoint.correspondence.hard import hard_match, hard_match_reference, refine_subpixel
-from samepoint.correspondence.quads import _slack, make_quads
+from samepoint.correspondence.quads import make_quads, with_border
 from samepoint.correspondence.sampling import sample_descriptors
 from samepoint.correspondence.scores import score_maps, scores_at
-from samepoint.correspondence.upsampling import gram_maps
 from samepoint.errors import ModelError
+from samepoint.geometry.pixels import cells_from_pixels, pixel_grid, resize_pixels, sample
 from samepoint.types import CellMap, DescriptorMap
 
 METRICS = pytest.mark.parametrize("metric", ["cosine", "euclidean"])
@@ -126,19 +126,20 @@ def test_opposite_neighbours(generator):
 @METRICS
 @pytest.mark.parametrize("coarse", [None, 4])
 def test_bound_is_admissible(generator, metric, coarse):
-    """No pixel of a quad scores above the quad's bound; checked on a grid finer than the image."""
+    """No pixel of a quad scores above the quad's bound."""
     map = _map(generator, metric, cells=((4.0, 4.0), (0.0, 0.0)), dim=3, size=(6, 7), coarse=coarse)
     queries = _queries(generator, map)
-    quads = make_quads(map.values, map, map.image_size)
-    products = (queries @ map.values.flatten(2)).unflatten(2, (6, 7))
-    bound = quads.bound(products, queries.norm(dim=-1))
-    t = torch.linspace(0, 4, 9, dtype=torch.float64)
+    values = with_border(map.values)
+    quads = make_quads(values, map, map.image_size)
+    products = (queries @ values.flatten(2)).unflatten(2, (8, 9))
+    bound, _ = quads.bound(products, queries.norm(dim=-1))
+    t = torch.arange(4, dtype=torch.float64)
     v, u = torch.meshgrid(t, t, indexing="ij")
     for row in range(5):
         for column in range(6):
             uv = torch.stack((u + 4 * column, v + 4 * row), -1).flatten(0, 1).expand(2, 12, -1, -1)
             scores = scores_at(queries, map, uv).amax(-1)
-            assert (scores <= bound[:, :, row, column]).all()
+            assert (scores <= bound[:, :, row + 1, column + 1]).all()
 
 
 def test_bound_prunes_smooth_maps(generator, monkeypatch):
@@ -205,21 +206,37 @@ def test_queries_of_another_network_are_refused(generator):
         hard_match(torch.zeros(2, 3, 4), map)
 
 
-@pytest.mark.parametrize("dim", [1, 3, 16])
-def test_slack_is_the_largest_drop_of_the_squared_norm(generator, dim):
-    """drop = sum w ||D||^2 - ||sum w D||^2 over all bilinear weights; reached where it can be."""
-    values = torch.randn(40, dim, 2, 2, generator=generator, dtype=torch.float64)
-    slack = _slack(gram_maps(values))[:, 0, 0]
-    t = torch.linspace(0, 1, 21, dtype=torch.float64)
-    across = torch.stack((1 - t, t))
-    weights = torch.einsum("rg,cf->rcgf", across, across)
-    mean_norm = torch.einsum("brc,rcgf->bgf", values.square().sum(1), weights)
-    drop = mean_norm - torch.einsum("bdrc,rcgf->bdgf", values, weights).square().sum(1)
-    assert (drop.amax((1, 2)) <= slack + 1e-12).all()
-    orthogonal = torch.eye(4, dtype=torch.float64).view(1, 4, 2, 2)
-    torch.testing.assert_close(_slack(gram_maps(orthogonal)).item(), 1 - 1 / 4)
-    plane = torch.tensor([[0.0, 1.0], [2.0, 3.0]], dtype=torch.float64).view(1, 1, 2, 2)
-    torch.testing.assert_close(_slack(gram_maps(plane)).item(), 5 / 4)
+@METRICS
+@pytest.mark.parametrize("size", [None, (17, 31)])
+def test_what_is_known_of_pixels_before_there_is_a_query(generator, metric, size):
+    """Norms and drops of the interpolated descriptors, by reading the descriptor of every pixel."""
+    map = _map(generator, metric, cells=((4.0, 4.0), (0.5, 1.5)), dim=3, size=(6, 7))
+    size = size or map.image_size
+    quads = make_quads(with_border(map.values), map, size)
+    descriptors, squares = (
+        sample(values, cells_from_pixels(resize_pixels(pixels(size), size, map.image_size), map.cells))
+        for values in (map.values, map.values.square().sum(1, keepdim=True))
+    )
+    norm = descriptors.square().sum(-1)
+    expected = norm.rsqrt() if metric == "cosine" else norm
+    drop = squares[..., 0] - norm
+    columns = len(quads.right.used)
+    for place in range(quads.scale.shape[1]):
+        row, column = place // columns, place % columns
+        if not quads.down.used[row] * quads.right.used[column]:
+            continue
+        own = (quads.down.index[row][:, None] * size[1] + quads.right.index[column]).flatten()
+        torch.testing.assert_close(quads.scale[:, place], expected[:, own])
+        if metric == "euclidean":
+            torch.testing.assert_close(quads.high[:, row, column], drop[:, own].amax(-1).clamp(min=0))
+        else:
+            torch.testing.assert_close(quads.low[:, row, column], expected[:, own].amin(-1))
+            torch.testing.assert_close(quads.high[:, row, column], expected[:, own].amax(-1))
+
+
+def pixels(size):
+    """uv of every pixel, for two images."""
+    return pixel_grid(size, dtype=torch.float64).flatten(0, 1).expand(2, -1, -1)
 
 
 def _patches(path):

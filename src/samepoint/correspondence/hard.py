@@ -1,15 +1,14 @@
 """Hard matching: the best pixel of the whole image for each query, exactly, without a full-size map.
 
 Branch and bound over quads (squares of four cells). The score inside a quad is that of the interpolated
-descriptor, sum_i w_i D_i with bilinear weights w. Its squared norm is sum_i w_i ||D_i||^2 - drop, with
-drop = sum_{i<j} w_i w_j ||D_i - D_j||^2 <= slack = max(V / 4, H / 4, (V + H) / 8 + X / 16), where V is the
-larger squared distance along the two vertical edges, H along the horizontal ones, X the sum of the diagonals'
-(proof: docs/methods/matching.md). Hence with s_i the score of the query at corner i (cosine: q . D_i)
+descriptor, up(D) = sum_i w_i D_i with bilinear weights w. Its norm at every pixel does not depend on the query and
+is known beforehand (module `quads`). Hence with s_i the score of the query at corner i (cosine: q . D_i), over the
+pixels of the quad
 
-    Euclidean: score <= max_i s_i + slack
-    cosine:    score <= max_i s_i / sqrt(min_i ||D_i||^2 - slack)  (if positive),   and  <= ||q|| always.
+    Euclidean: score <= max_i s_i + max drop,   drop = sum_i w_i ||D_i||^2 - ||up(D)||^2
+    cosine:    score <= max_i s_i * max 1 / ||up(D)||  (if positive),   and  <= ||q|| always.
 
-The most promising quads are evaluated first, at all their pixels; then all quads whose bound is above the
+The quads with the best corners are evaluated first, at all their pixels; then all quads whose bound is above the
 score found. The result is the argmax over all pixels.
 """
 
@@ -22,7 +21,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from samepoint.correspondence.affinity import check_queries, full_precision, query_blocks, working_dtype
-from samepoint.correspondence.quads import Quads, make_quads
+from samepoint.correspondence.quads import Quads, make_quads, with_border
 from samepoint.correspondence.scores import move_to_centre, score_maps, scores_at
 from samepoint.geometry.pixels import resize_pixels
 from samepoint.types import DescriptorMap, Size
@@ -48,13 +47,15 @@ def hard_match(queries: Float[Tensor, "b n d"], map: DescriptorMap, *, size: Siz
 
     Equal to the argmax of `score_maps`; of pixels with equal scores any may be returned. `uv` are whole
     numbers, in pixels of `size`; at least float32; no gradient. Memory: n x h x w at the map's resolution at
-    most, cut into blocks. Slow only for maps whose neighbouring cells are unrelated (nothing can be bounded).
+    most, cut into blocks, and one number a pixel of `size`. Slow only for maps whose neighbouring cells are
+    unrelated (nothing can be bounded).
     """
     check_queries(queries, map)
     dtype = working_dtype(queries, map.values)
     size = size or map.image_size
     with full_precision(queries.device):
         queries, values = move_to_centre(queries.to(dtype), map, dtype)
+        values = with_border(values)
         quads = make_quads(values, map, size)
         cells = values.flatten(2)
         score = queries.new_empty(queries.shape[:2])
@@ -114,10 +115,10 @@ def _search(
 ) -> tuple[Float[Tensor, "b n"], Int[Tensor, "b n"]]:
     """Best score and pixel (row-major index) of each query, from its dot products with the cells."""
     batch, n = lengths.shape
-    bound = quads.bound(products, lengths).flatten(0, 1).flatten(1)
+    bound, corner = (maps.flatten(0, 1).flatten(1) for maps in quads.bound(products, lengths))
     flat, lengths = products.flatten(0, 1).flatten(1), lengths.flatten()
     query = torch.arange(batch * n, device=bound.device)
-    first = bound.topk(min(FIRST_QUADS, bound.shape[1]), dim=1).indices
+    first = corner.topk(min(FIRST_QUADS, bound.shape[1]), dim=1).indices
     best = torch.full_like(lengths, -torch.inf)
     pixel = torch.zeros_like(query)
     rows = query[:, None].expand_as(first).flatten()

@@ -1,47 +1,59 @@
-"""Squares of four neighbouring cells ("quads"), in which hard matching searches: bounds and exact scores."""
+"""Squares of four neighbouring cells ("quads"), in which hard matching searches: bounds and exact scores.
+
+Maps get a border of repeated cells first (`with_border`), so that every pixel lies in a quad. Where the stride is a
+whole number of pixels, all quads then have their pixels at the same places, and what is computed for all of them is
+one matrix product.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
 import torch
+import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor
 
 from samepoint.correspondence.affinity import MIN_NORM
-from samepoint.correspondence.upsampling import Axis, cell_norms, gram_maps, pixel_axes
+from samepoint.correspondence.upsampling import cell_norms, gram_maps, places_of_pixels
 from samepoint.types import DescriptorMap, Metric, Size
 
 ROUNDING = 1e-5
 """Bounds are raised by this, relative to the lengths involved, so that rounding cannot hide the maximum."""
 
 
+SAME_PLACE = 1e-6
+"""Weights that differ by less are equal: a millionth of a cell."""
+
+
 @dataclass(frozen=True)
 class QuadPixels:
     """The pixels of each quad along one axis: index in the image, and weight of the second cell.
 
-    Quads with fewer pixels than k repeat their last one; `used` is false for quads without any.
+    Quads with fewer pixels than k repeat their last one; `used` is false for quads without any. `alike`: all rows of
+    `weight` are equal.
     """
 
     index: Int[Tensor, "q k"]
     weight: Float[Tensor, "q k"]
     used: Float[Tensor, " q"]
+    alike: bool
 
 
 @dataclass(frozen=True)
 class Quads:
-    """All quads of a batch of maps. `gram` holds the nine numbers of `gram_maps` per quad (q = r * c quads).
+    """All quads of a batch of maps, row by row, and what is known of the pixels in them before there is a query.
 
-    `smallest` and `largest` are the smallest and largest squared norm of the corners, `slack` the most by
-    which interpolation can lower the squared norm (module `hard`).
+    `scale` is per pixel (k x l a quad): for the cosine 1 / ||up(D)||, for Euclidean descriptors ||up(D)||^2. `low`
+    and `high` bound a quad: for the cosine the smallest and largest `scale`; for Euclidean descriptors `high` is the
+    most by which interpolation lowers the squared norm, and `low` is not used. `own` are squared norms of the cells.
     """
 
     metric: Metric
-    gram: Float[Tensor, "b q 9"]
     own: Float[Tensor, "b h w"]
-    smallest: Float[Tensor, "b r c"]
-    largest: Float[Tensor, "b r c"]
-    slack: Float[Tensor, "b r c"]
+    scale: Float[Tensor, "b q kl"]
+    low: Float[Tensor, "b r c"]
+    high: Float[Tensor, "b r c"]
     down: QuadPixels
     right: QuadPixels
     width: int
@@ -49,29 +61,32 @@ class Quads:
     @property
     def pixels(self) -> int:
         """The most pixels a quad has."""
-        return self.down.index.shape[1] * self.right.index.shape[1]
+        return self.scale.shape[2]
 
     def of(self, images: slice) -> Quads:
         """The quads of some images of the batch."""
-        names = ("gram", "own", "smallest", "largest", "slack")
-        return replace(self, **{name: getattr(self, name)[images] for name in names})
+        return replace(
+            self, **{name: getattr(self, name)[images] for name in ("own", "scale", "low", "high")}
+        )
 
     def bound(
         self, products: Float[Tensor, "b n h w"], lengths: Float[Tensor, "b n"]
-    ) -> Float[Tensor, "b n r c"]:
-        """No pixel of the quad scores more than this. `products`: q . D at the cells; `lengths`: ||q||."""
+    ) -> tuple[Float[Tensor, "b n r c"], Float[Tensor, "b n r c"]]:
+        """Upper bound of the score over each quad's pixels (module `hard`), and the best of its corners (up to a
+        constant): where to look first. Both -inf where a quad has no pixel.
+
+        `products`: dot products of queries and cells; `lengths`: ||q||."""
         length = lengths[..., None, None]
         if self.metric == "cosine":
             corner = _largest_corner(products)
-            shortest = (self.smallest - self.slack).clamp(min=MIN_NORM**2).rsqrt()[:, None]
-            longest = self.largest.clamp(min=MIN_NORM**2).rsqrt()[:, None]
-            bound = torch.minimum(torch.maximum(corner * shortest, corner * longest), length)
-            bound += ROUNDING * length
+            bound = torch.maximum(corner * self.high[:, None], corner * self.low[:, None])
+            bound = torch.minimum(bound, length).add_(ROUNDING * length)
         else:
-            bound = _largest_corner(2 * products - self.own[:, None]) + self.slack[:, None]
+            corner = _largest_corner(2 * products - self.own[:, None])
+            bound = corner + self.high[:, None]
             bound += ROUNDING * self.own.amax() - (1 - ROUNDING) * length.square()
         unused = (self.down.used[:, None] * self.right.used) == 0
-        return bound.masked_fill_(unused, -torch.inf)
+        return bound.masked_fill_(unused, -torch.inf), corner.masked_fill_(unused, -torch.inf)
 
     def best_pixel(
         self,
@@ -86,50 +101,82 @@ class Quads:
         """
         columns = len(self.right.used)
         row, column = places // columns, places % columns
-        f, g = self.right.weight[column], self.down.weight[row]
-        top = torch.lerp(corners[:, 0:1], corners[:, 1:2], f)
-        bottom = torch.lerp(corners[:, 2:3], corners[:, 3:4], f)
-        product = torch.lerp(top[:, None], bottom[:, None], g[..., None])
-        lines = self.gram[images, places].unflatten(1, (3, 3)) @ _bernstein(f)
-        norm = _bernstein(g).transpose(1, 2) @ lines
-        if self.metric == "cosine":
-            score = product.mul_(norm.clamp_(min=MIN_NORM**2).rsqrt_())
+        if self.down.alike and self.right.alike:
+            along = [_linear(axis.weight[:1])[0] for axis in (self.down, self.right)]
+            score = corners @ _outer(*along)
         else:
-            score = product.mul_(2).sub_(norm).sub_(lengths.square()[:, None, None]).clamp_(max=0)
-        best, index = score.flatten(1).max(-1)
-        v = self.down.index[row].gather(1, (index // f.shape[1])[:, None])
-        u = self.right.index[column].gather(1, (index % f.shape[1])[:, None])
-        return best, (v * self.width + u)[:, 0]
+            f, g = self.right.weight[column], self.down.weight[row]
+            top = torch.lerp(corners[:, 0:1], corners[:, 1:2], f)
+            bottom = torch.lerp(corners[:, 2:3], corners[:, 3:4], f)
+            score = torch.lerp(top[:, None], bottom[:, None], g[..., None]).flatten(1)
+        scale = self.scale.flatten(0, 1)[images * self.scale.shape[1] + places]
+        if self.metric == "cosine":
+            score *= scale
+        else:
+            score.mul_(2).sub_(scale).sub_(lengths.square()[:, None]).clamp_(max=0)
+        best, index = score.max(-1)
+        across = self.right.index.shape[1]
+        v, u = self.down.index[row, index // across], self.right.index[column, index % across]
+        return best, v * self.width + u
+
+
+def with_border(values: Float[Tensor, "b d h w"]) -> Float[Tensor, "b d h2 w2"]:
+    """The map with its outermost cells repeated once round it."""
+    return F.pad(values, (1, 1, 1, 1), mode="replicate")
 
 
 def make_quads(values: Float[Tensor, "b d h w"], map: DescriptorMap, size: Size) -> Quads:
-    """The quads of `values` (at least 2 x 2 cells, placed like `map`), searched at the pixels of `size`."""
-    down, right = pixel_axes(map, size)
+    """The quads of `values` (`map`'s, or those moved to another origin, `with_border`), searched at the pixels of
+    `size`."""
+    down, right = quad_pixels(map, size, values.dtype)
     gram = gram_maps(values)
     own = cell_norms(gram)
-    corners = (own[:, :-1, :-1], own[:, :-1, 1:], own[:, 1:, :-1], own[:, 1:, 1:])
-    stacked = torch.stack(corners)
+    alike = down.alike and right.alike
+    norm = _spread(gram, _bernstein(down.weight), _bernstein(right.weight), alike)
+    if map.metric == "cosine":
+        scale = norm.clamp_(min=MIN_NORM**2).rsqrt_()
+        low, high = scale.aminmax(dim=-1)
+    else:
+        scale, high = norm, (_interpolated(own, down, right) - norm).amax(-1).clamp_(min=0)
+        low = high
     return Quads(
         metric=map.metric,
-        gram=gram.flatten(3).flatten(1, 2).transpose(1, 2).contiguous(),
         own=own,
-        smallest=stacked.amin(0),
-        largest=stacked.amax(0),
-        slack=_slack(gram),
-        down=_quad_pixels(down, values.shape[2] - 1, values.dtype),
-        right=_quad_pixels(right, values.shape[3] - 1, values.dtype),
+        scale=scale.flatten(1, 2),
+        low=low,
+        high=high,
+        down=down,
+        right=right,
         width=size[1],
     )
 
 
-def _slack(gram: Float[Tensor, "b 3 3 r c"]) -> Float[Tensor, "b r c"]:
-    """max(V / 4, H / 4, (V + H) / 8 + X / 16): the most that sum_{i<j} w_i w_j ||D_i - D_j||^2 can be."""
-    d00, d01, d10, d11 = gram[:, 0, 0], gram[:, 0, 2], gram[:, 2, 0], gram[:, 2, 2]
-    vertical = torch.maximum(d00 + d10 - 2 * gram[:, 1, 0], d01 + d11 - 2 * gram[:, 1, 2])
-    horizontal = torch.maximum(d00 + d01 - 2 * gram[:, 0, 1], d10 + d11 - 2 * gram[:, 2, 1])
-    diagonals = d00 + d01 + d10 + d11 - 4 * gram[:, 1, 1]
-    middle = (vertical + horizontal) / 8 + diagonals / 16
-    return torch.maximum(middle, torch.maximum(vertical, horizontal) / 4).clamp(min=0)
+def _spread(
+    control: Float[Tensor, "b i j r c"],
+    down: Float[Tensor, "r i k"],
+    right: Float[Tensor, "c j l"],
+    alike: bool,
+) -> Float[Tensor, "b r c kl"]:
+    """sum over i and j of control[i, j] down[i] right[j], at the k x l pixels of every quad; `alike`: all quads have
+    the weights of the first."""
+    if alike:
+        return control.flatten(1, 2).permute(0, 2, 3, 1) @ _outer(down[0], right[0])
+    lines = torch.einsum("bijrc,cjl->bircl", control, right)
+    return torch.einsum("bircl,rik->brckl", lines, down).flatten(3)
+
+
+def _outer(down: Float[Tensor, "i k"], right: Float[Tensor, "j l"]) -> Float[Tensor, "ij kl"]:
+    """Weights of pixel (k, l) for the control (i, j)."""
+    return (down[:, None, :, None] * right[None, :, None]).flatten(2).flatten(0, 1)
+
+
+def _interpolated(
+    cells: Float[Tensor, "b h w"], down: QuadPixels, right: QuadPixels
+) -> Float[Tensor, "b r c kl"]:
+    """Values of the cells, bilinear at the pixels of every quad."""
+    corners = torch.stack((cells[:, :-1, :-1], cells[:, :-1, 1:], cells[:, 1:, :-1], cells[:, 1:, 1:]), dim=1)
+    alike = down.alike and right.alike
+    return _spread(corners.unflatten(1, (2, 2)), _linear(down.weight), _linear(right.weight), alike)
 
 
 def _largest_corner(cells: Float[Tensor, "b n h w"]) -> Float[Tensor, "b n r c"]:
@@ -141,13 +188,35 @@ def _bernstein(t: Float[Tensor, "q k"]) -> Float[Tensor, "q 3 k"]:
     return torch.stack(((1 - t).square(), 2 * t * (1 - t), t.square()), dim=1)
 
 
-def _quad_pixels(axis: Axis, quads: int, dtype: torch.dtype) -> QuadPixels:
-    """Pixels grouped by quad; of pixels with equal descriptors (beyond the border) only the first is kept."""
-    same = torch.zeros_like(axis.first, dtype=torch.bool)
-    same[1:] = (axis.first[1:] == axis.first[:-1]) & (axis.weight[1:] == axis.weight[:-1])
-    kept = (~same).nonzero()[:, 0]
-    count = torch.bincount(axis.first[kept], minlength=quads)
+def _linear(t: Float[Tensor, "q k"]) -> Float[Tensor, "q 2 k"]:
+    return torch.stack((1 - t, t), dim=1)
+
+
+def quad_pixels(map: DescriptorMap, size: Size, dtype: torch.dtype) -> tuple[QuadPixels, QuadPixels]:
+    """Rows and columns of an image of `size` (it shows what `map.image_size` shows) by the quads they lie in."""
+    down, right = places_of_pixels(map, size)
+    return (
+        _by_quad(down + 1, map.values.shape[2] + 1, dtype),
+        _by_quad(right + 1, map.values.shape[3] + 1, dtype),
+    )
+
+
+def _by_quad(place: Float[Tensor, " p"], quads: int, dtype: torch.dtype) -> QuadPixels:
+    """Pixels at `place` (in cells, from the border's first) grouped by the quad they lie in.
+
+    In the border both cells of a quad are equal: one of its pixels will do, and any weight.
+    """
+    place = place.clamp(0, quads)
+    first = place.floor().clamp(max=quads - 1).long()
+    kept = (first > 0) & (first < quads - 1)
+    kept[0] = True
+    kept[1:] |= (first[1:] != first[:-1]) & (quads > 2)  # of a lone cell all pixels are alike
+    pixel = kept.nonzero()[:, 0]
+    count = torch.bincount(first[pixel], minlength=quads)
     start = count.cumsum(0) - count
-    place = torch.arange(int(count.max()), device=kept.device).minimum((count - 1).clamp(min=0)[:, None])
-    index = kept[(start[:, None] + place).clamp(max=len(kept) - 1)]
-    return QuadPixels(index, axis.weight[index].to(dtype), (count > 0).to(dtype))
+    within = torch.arange(int(count.max()), device=place.device).minimum((count - 1).clamp(min=0)[:, None])
+    index = pixel[(start[:, None] + within).clamp(max=len(pixel) - 1)]
+    weight = place[index] - first[index]
+    weight[0] = weight[-1] = weight[quads // 2]
+    alike = bool((weight - weight[:1]).abs().max() < SAME_PLACE)
+    return QuadPixels(index, weight.to(dtype), (count > 0).to(dtype), alike)

@@ -58,6 +58,7 @@ def score_maps(
     dtype = working_dtype(queries, map.values)
     with full_precision(queries.device):
         queries, values = move_to_centre(queries.to(dtype), map, dtype)
+        values = at_least_two(values)
         down, right = pixel_axes(map, size or map.image_size)
         low = (queries @ values.flatten(2)).unflatten(2, values.shape[2:])
         products = down.blend(right.blend(low).transpose(2, 3)).transpose(2, 3)
@@ -70,9 +71,9 @@ def score_maps(
 
 def move_to_centre(
     queries: Float[Tensor, "b n d"], map: DescriptorMap, dtype: torch.dtype
-) -> tuple[Float[Tensor, "b n d"], Float[Tensor, "b d h2 w2"]]:
-    """Queries and a map of at least 2 x 2 cells; Euclidean ones moved to the centre of the cells."""
-    values = at_least_two(map.values.to(dtype))
+) -> tuple[Float[Tensor, "b n d"], Float[Tensor, "b d h w"]]:
+    """Queries and the map's values; Euclidean ones moved to the centre of the cells."""
+    values = map.values.to(dtype)
     centre = metric_centre(flat_cells(map).to(dtype), map.metric)
     if centre is None:
         return queries, values

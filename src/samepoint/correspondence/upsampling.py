@@ -50,18 +50,23 @@ def pixel_axes(map: DescriptorMap, size: Size) -> tuple[Axis, Axis]:
 
     Pixels beyond the outermost cell centres have weight exactly 0 or 1: the border repeats.
     """
+    axes = []
+    for place, cells in zip(places_of_pixels(map, size), map.values.shape[2:], strict=True):
+        place = place.clamp(0, cells - 1)
+        first = place.floor().clamp(max=max(cells - 2, 0))
+        axes.append(Axis(first.long(), place - first))
+    return axes[0], axes[1]
+
+
+def places_of_pixels(map: DescriptorMap, size: Size) -> tuple[Float[Tensor, " h"], Float[Tensor, " w"]]:
+    """Where the rows and columns of an image of `size` lie, in cells of the map (double precision)."""
     device = map.values.device
     down = torch.zeros(size[0], 2, dtype=torch.float64, device=device)
     right = torch.zeros(size[1], 2, dtype=torch.float64, device=device)
     down[:, 1] = torch.arange(size[0], device=device)
     right[:, 0] = torch.arange(size[1], device=device)
-    axes = []
-    for uv, column, cells in ((down, 1, map.values.shape[2]), (right, 0, map.values.shape[3])):
-        place = cells_from_pixels(resize_pixels(uv, size, map.image_size), map.cells)[:, column]
-        place = place.clamp(0, cells - 1)
-        first = place.floor().clamp(max=max(cells - 2, 0))
-        axes.append(Axis(first.long(), place - first))
-    return axes[0], axes[1]
+    cells = [cells_from_pixels(resize_pixels(uv, size, map.image_size), map.cells) for uv in (down, right)]
+    return cells[0][:, 1], cells[1][:, 0]
 
 
 def at_least_two(values: Float[Tensor, "b d h w"]) -> Float[Tensor, "b d h2 w2"]:

@@ -103,9 +103,13 @@ def mass_near(
     `uv`."""
     logits = cell_scores(queries, map).flatten(2) / temperature
     size = (map.values.shape[2], map.values.shape[3])
-    centres = cell_centres(map.cells, size, device=uv.device, dtype=uv.dtype).reshape(-1, 2)
+    centres = cell_centres(map.cells, size, device=uv.device, dtype=uv.dtype)
+    across, down = (
+        (uv[..., 0, None] - centres[0, :, 0]).square(),
+        (uv[..., 1, None] - centres[:, 0, 1]).square(),
+    )
     reach = max(TOLERANCE * math.hypot(*map.image_size), 1.5 * max(map.cells.stride))
-    near = (uv[:, :, None] - centres).square().sum(dim=-1) <= reach**2
+    near = (across[:, :, None] + down[..., None] <= reach**2).flatten(2)
     return (torch.softmax(logits, dim=-1) * near).sum(dim=-1).clamp(0, 1)
 
 
