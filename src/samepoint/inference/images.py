@@ -109,7 +109,9 @@ def _from_array(image: np.ndarray) -> Float[Tensor, "3 h w"]:
         raise DataError(f"an array of shape {shape} is not h x w x 3", mend=hint)
     if image.dtype != np.uint8 and not np.issubdtype(image.dtype, np.floating):
         raise DataError(f"an image of type {image.dtype} is neither uint8 nor float", mend=ACCEPTED)
-    return _scaled(torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1), shape)
+    rows = np.ascontiguousarray(image)
+    rows = rows if rows.flags.writeable else rows.copy()  # torch warns of read-only arrays
+    return _scaled(torch.from_numpy(rows).permute(2, 0, 1), shape)
 
 
 def _scaled(image: Tensor, shape: tuple[int, ...]) -> Float[Tensor, "3 h w"]:
