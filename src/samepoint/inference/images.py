@@ -53,7 +53,7 @@ def image_digest(image: Float[Tensor, "3 h w"]) -> str:
     """A name for the image's content: equal for equal pixels, whatever object or file they came from."""
     rows = image.permute(1, 2, 0)  # as most images lie in memory
     data = (rows * 255).round_().to(torch.uint8).contiguous().numpy()
-    return hashlib.blake2b(data, digest_size=16, key=str(tuple(image.shape)).encode()).hexdigest()
+    return hashlib.blake2b(data.data, digest_size=16, key=str(tuple(image.shape)).encode()).hexdigest()
 
 
 def working_size(size: Size, long_side: int | None) -> Size:
