@@ -107,7 +107,7 @@ def test_init_from_a_weights_file_of_timm(tmp_path, name, form):
 
 
 def sums(tensor):
-    return (tuple(tensor.shape), float(tensor.detach().double().sum()))
+    return (tuple(tensor.shape), float(tensor.detach().contiguous().double().sum()))
 
 
 def test_init_from_a_run_takes_the_whole_network(run):
