@@ -49,16 +49,12 @@ HARD = [
 CASES = (*SOFT, *WHOLE, *HARD)
 
 
-def matching(
-    *, device: str = "cpu", threads: int | None = None, repeats: int = 7, say: Callable[[str], None] = print
-) -> dict[str, Any]:
+def matching(*, device: str = "cpu", repeats: int = 7, say: Callable[[str], None] = print) -> dict[str, Any]:
     """Each case's time on all sides in turn, in one process, and each side's memory in a process of its own."""
     rows = []
     for case in CASES:
-        row = asdict(case) | in_fresh_process(_times, case, device, threads, repeats)
-        row["growth_mb"] = {
-            s: in_fresh_process(_growth, case, s, device, threads) for s in sides_of(case, device)
-        }
+        row = asdict(case) | in_fresh_process(_times, case, device, repeats)
+        row["growth_mb"] = {s: in_fresh_process(_growth, case, s, device) for s in sides_of(case, device)}
         rows.append(row)
         words = ", ".join(f"{name} x {ratio}" for name, ratio in row["ratios"].items())
         grown = ", ".join(f"{name} +{mb:.0f} MB" for name, mb in row["growth_mb"].items())
@@ -107,14 +103,12 @@ def make_inputs(case: MatchCase) -> tuple[Tensor, DescriptorMap]:
     return F.normalize(queries, dim=-1), DescriptorMap(values, cells, IMAGE)
 
 
-def _times(case: MatchCase, device: str, threads: int | None, repeats: int) -> dict[str, Any]:
-    torch.set_num_threads(threads or torch.get_num_threads())
+def _times(case: MatchCase, device: str, repeats: int) -> dict[str, Any]:
     times, ratios = in_turn(sides_of(case, device), repeats=repeats, device=device)
     return {"ms": {name: timing.to_json() for name, timing in times.items()}, "ratios": ratios}
 
 
-def _growth(case: MatchCase, side: str, device: str, threads: int | None) -> float:
-    torch.set_num_threads(threads or torch.get_num_threads())
+def _growth(case: MatchCase, side: str, device: str) -> float:
     _ = torch.ones(8, 8) @ torch.ones(8, 8)  # loads the library behind it
     return round(peak_growth(sides_of(case, device)[side], device), 1)
 

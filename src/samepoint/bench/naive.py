@@ -13,6 +13,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from samepoint.geometry.pixels import cells_from_pixels, nearest_pixel, pixel_grid, sample
+from samepoint.objectives.reduction import masked_mean
 from samepoint.types import DescriptorMap, PairBatch
 
 
@@ -47,7 +48,7 @@ def softmax_divergence(
     grid = pixel_grid(target.image_size, uv.device, uv.dtype).flatten(0, 1)
     weights = torch.softmax(-torch.cdist(truth, grid[None]).square() / (2 * sigma**2), dim=-1)
     rows = F.kl_div(logits.log_softmax(-1), weights, reduction="none").sum(-1)
-    return {"loss": (rows * valid).sum() / valid.sum().clamp(min=1)}
+    return {"loss": masked_mean(rows, valid)}
 
 
 def all_pixels_nt_xent(
@@ -61,7 +62,7 @@ def all_pixels_nt_xent(
         products = anchors[:, :, None] * image.flatten(2).transpose(1, 2)[:, None]
         partitions.append((products.sum(-1) / temperature).logsumexp(-1))
     rows = torch.logaddexp(*partitions) - (anchors * positives).sum(-1) / temperature
-    return {"loss": (rows * batch.valid).sum() / batch.valid.sum().clamp(min=1)}
+    return {"loss": masked_mean(rows, batch.valid)}
 
 
 @torch.no_grad()

@@ -30,7 +30,7 @@ class DescriptorNetwork(nn.Module):
     `init` is "random", "pretrained" (samepoint-small if the network is one, else the backbone's weights from timm:
     cache or hub), or the path of a weights file or of a run folder. Random weights are drawn from `generator` if
     given, else from torch's global state. Where `half_precision` is set, it runs in bfloat16 in evaluation mode
-    (descriptors are float32 in any case). Kernels are kept channels last, which is faster on all devices.
+    (descriptors are float32 in any case). Kernels are kept channels last, which is faster on a CPU.
     Raises ModelError for what cannot be built or loaded.
     """
 
