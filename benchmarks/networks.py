@@ -29,6 +29,7 @@ from samepoint.models import DescriptorNetwork, network_config
 RESULTS = Path(__file__).parent / "results" / "networks.json"
 
 CASES: dict[str, dict[str, Any]] = {
+    "samepoint-small": {},
     "mobilenet-small": {},
     "mobilenet-small width 32": {"name": "mobilenet-small", "width": 32},
     "mobilenet-small width 128": {"name": "mobilenet-small", "width": 128},
@@ -70,7 +71,6 @@ def measure(case: dict[str, Any], bf16: bool, options: argparse.Namespace) -> di
     changes = dict(case)
     torch.manual_seed(0)
     network = DescriptorNetwork(network_config(changes.pop("name"), **changes))
-    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     large, batch = (
         torch.rand(shape).contiguous(memory_format=torch.channels_last)
         for shape in ((1, 3, 480, 640), (8, 3, 240, 320))

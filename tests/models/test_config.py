@@ -28,12 +28,7 @@ def test_bad_values(bad):
         NetworkConfig(**bad)
 
 
-def test_levels_are_a_pyramids():
-    with pytest.raises(ModelError, match="levels is 3 with head 'linear'"):
-        NetworkConfig(head="linear", levels=3)
-
-
 def test_short_names_and_timm_names():
     assert network_config("resnet34-8s", dim=3) == NetworkConfig("resnet34", "linear", dim=3, stride=8)
-    assert network_config("lcnet_050") == NetworkConfig("lcnet_050", "pyramid")
+    assert network_config("lcnet_050") == NetworkConfig("lcnet_050", "pyramid", levels=None)
     assert NetworkConfig(normalise=False).metric == "euclidean"

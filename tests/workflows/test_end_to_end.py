@@ -27,10 +27,12 @@ from samepoint.workflows.demonstration import SHORT_RUN, Demo, demo
 
 pytestmark = pytest.mark.slow
 
-QUICK = [
-    "--network.dim", "8", "--network.width", "16", "--sampling.pairs", "2", "--sampling.points", "64",
-    "--device", "cpu", "--size", "128", "--log-every", "5",
+TINY = NetworkConfig("mobilenetv3_small_100", dim=8, width=16, levels=None)
+NETWORK = [
+    "--network.backbone", TINY.backbone, "--network.levels", "None", "--network.dim", "8", "--network.width", "16",
 ]  # fmt: skip
+COMMON = [*NETWORK, "--points", "64", "--device", "cpu", "--size", "128", "--log-every", "5"]
+QUICK = [*("--sampling.points" if word == "--points" else word for word in COMMON), "--sampling.pairs", "2"]
 
 
 HARDLY_AUGMENTED = [
@@ -132,7 +134,7 @@ def test_a_killed_command_resumes_to_the_same_weights(rendered, tmp_path):
 def test_identical_view_trains_on_photos_of_mixed_sizes(realdata, tmp_path):
     data = realdata / "photos_dreambooth" / "shiny_sneaker"
     folder = data if data.is_dir() else next(p for p in data.parent.iterdir() if p.is_dir())
-    quick = [*QUICK[:4], "--images", "2", "--points", "64", *QUICK[8:]]
+    quick = [*COMMON, "--images", "2"]
     out = tmp_path / "run"
     assert (
         run(["train", "identical-view", "--data", str(folder), "--out", str(out), "--steps", "6", *quick])
@@ -146,7 +148,7 @@ def test_the_demo_runs_through_and_keeps_what_is_done(rendered, tmp_path):
     shutil.copytree(rendered, tmp_path / "demo" / "data")
     recipe = replace(
         SHORT_RUN,
-        network=NetworkConfig(dim=8, width=16),
+        network=TINY,
         augmentation=replace(SHORT_RUN.augmentation, view=(64, 64)),
     )
     settings = Demo(minutes=0.03, pairs=4, recipe=recipe)
@@ -173,9 +175,8 @@ def test_ccl_learns_from_images_alone(tmp_path):
     render_dataset(data, settings)
     assert run(["data", "pairs", str(data), "--out", str(pairs), "--number", "12", "--split", "train"]) == 0
     quick = [
-        "--network.dim", "8", "--network.width", "16", "--images", "4", "--points", "64", "--device", "cpu",
-        "--size", "128", "--log-every", "5", "--lr", "3e-3", "--augmentation.rotation", "30",
-        "--augmentation.translation", "0.25", "--augmentation.colour", "0.1", "--augmentation.perspective", "0",
+        *COMMON, "--images", "4", "--lr", "3e-3", "--augmentation.rotation", "30", "--augmentation.translation",
+        "0.25", "--augmentation.colour", "0.1", "--augmentation.perspective", "0",
     ]  # fmt: skip
     assert run(["train", "ccl", "--data", str(data), "--out", str(out), "--steps", "160", *quick]) == 0
     stages = [row["stage"] for row in read_log(out)]

@@ -11,6 +11,7 @@ from samepoint.inference.database import KeypointDatabase
 from samepoint.inference.finder import Finder
 from samepoint.inference.matcher import DescriptorMatcher, network_fingerprint
 from samepoint.inference.settings import settings_of
+from samepoint.models.shipped import SMALL, is_shipped
 from samepoint.models.weights import load_network
 
 KEYPOINTS = "keypoints.sqlite"
@@ -18,17 +19,19 @@ DEVICES = ("auto", "cpu", "cuda", "mps")
 
 
 def load(run: str | Path, keypoints: str | Path | None = None, device: str = "auto") -> Finder:
-    """The finder of a run folder.
+    """The finder of a run folder, or of "samepoint-small", the network that comes with the package.
 
-    `keypoints` is the keypoint database, by default `keypoints.sqlite` in the run folder; it is made by the
-    first `remember`. `device` is "auto" (CUDA if there is one), "cpu", "cuda", "cuda:1", "mps". RunError
-    for what is not a whole run, for a file that is not a keypoint database, or one of another network.
+    `keypoints` is the keypoint database, by default `keypoints.sqlite` in the run folder (`samepoint-small.sqlite`
+    here for samepoint-small); it is made by the first `remember`. `device` is "auto" (CUDA if there is one), "cpu",
+    "cuda", "cuda:1", "mps". RunError for what is not a whole run, for a file that is not a keypoint database, or one
+    of another network.
     """
     target = choose_device(device)
     network, config = load_network(run, device=target)
     settings = settings_of(config, where=Path(run) / "config.json")
     fingerprint = network_fingerprint(network, config["network"])
-    database = KeypointDatabase(Path(keypoints) if keypoints is not None else Path(run) / KEYPOINTS)
+    own = Path(f"{SMALL}.sqlite") if is_shipped(run) else Path(run) / KEYPOINTS
+    database = KeypointDatabase(Path(keypoints) if keypoints is not None else own)
     matcher = DescriptorMatcher(network.eval(), database, fingerprint, settings, target)
     matcher.database.all_references()
     return Finder(matcher, settings.max_size, settings.threshold)

@@ -17,24 +17,24 @@ VERSION = 1
 
 @dataclass(frozen=True)
 class NetworkConfig:
-    """Which backbone and head, and what comes out.
+    """Which backbone and head, and what comes out. The default is samepoint-small.
 
     `backbone` is a name of timm; `head` "linear" (the Dense Object Nets form) or "pyramid". `dim` is the
     length of a descriptor. `normalise`: unit vectors compared by cosine, otherwise raw vectors compared by
     Euclidean distance. `stride` is that of the descriptor map in pixels; None is the head's own (pyramid 4,
-    linear 8, the patch of a vision transformer). `width` is the number of channels inside the pyramid, `levels`
-    how many levels of the backbone it takes, finest first (None: all; without the deepest a network is smaller
-    and faster, and sees less of the surroundings). With `trainable_backbone` false the backbone keeps its weights
-    and normalisation statistics in training.
+    linear 8, the patch of a vision transformer). Of a pyramid, `width` is the number of channels inside and `levels`
+    how many levels of the backbone it takes, finest first (None: all; without the deepest, of stride 32, a network is
+    smaller and faster, and sees less of the surroundings). With `trainable_backbone` false the backbone keeps its
+    weights and normalisation statistics in training.
     """
 
-    backbone: str = "mobilenetv3_small_100"
+    backbone: str = "resnet10t"
     head: Head = "pyramid"
     dim: int = 32
     normalise: bool = True
     stride: int | None = None
     width: int = 64
-    levels: int | None = None
+    levels: int | None = 4
     trainable_backbone: bool = True
 
     def __post_init__(self) -> None:
@@ -45,9 +45,8 @@ class NetworkConfig:
                 raise ModelError(f"{name} is {getattr(self, name)}", mend="give a number of channels above 0")
         if self.stride is not None and self.stride < 1:
             raise ModelError(f"stride is {self.stride}", mend="give the pixels a cell, such as 4 or 8")
-        if self.levels is not None and (self.levels < 1 or self.head != "pyramid"):
-            line = f"levels is {self.levels} with head {self.head!r}"
-            raise ModelError(line, mend="levels are those of a pyramid, 1 or more")
+        if self.levels is not None and self.levels < 1:
+            raise ModelError(f"levels is {self.levels}", mend="give 1 or more, or None for all")
 
     @property
     def metric(self) -> Metric:

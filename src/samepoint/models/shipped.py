@@ -6,9 +6,10 @@ import json
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import safetensors.torch
+from safetensors import safe_open
 
 from samepoint.files import write_whole
 from samepoint.models.config import NetworkConfig
@@ -31,15 +32,25 @@ def fits_shipped(config: NetworkConfig) -> bool:
     return alike == shipped and WEIGHTS.is_file()
 
 
-def ship(network: DescriptorNetwork, made: Mapping[str, str]) -> Path:
-    """Writes the network's weights into the package; `made` says how they came about. Kernels in half precision,
-    the rest (statistics among it, whose range half precision does not have) as it is."""
+def is_shipped(run: str | Path) -> bool:
+    """Whether `run` names the shipped network rather than a folder."""
+    return str(run) == SMALL and not Path(run).is_dir() and WEIGHTS.is_file()
+
+
+def shipped_config() -> dict[str, Any]:
+    """What would be in the config.json of the shipped network if it had a run folder."""
+    with safe_open(WEIGHTS, "pt") as file:
+        return json.loads(file.metadata()["config"])
+
+
+def ship(network: DescriptorNetwork, config: Mapping[str, Any], made: Mapping[str, str]) -> Path:
+    """Writes the network's weights into the package, with its run's configuration; `made` says how they came about.
+    Kernels in half precision, the rest (statistics among it, whose range half precision does not have) as it is."""
     state = {
         name: (value.half() if value.ndim > 1 else value).contiguous()
         for name, value in network.state_dict().items()
     }
-    metadata = {**made, "network": json.dumps(network.config.to_json())}
-    content = safetensors.torch.save(state, metadata)
+    content = safetensors.torch.save(state, {**made, "config": json.dumps(config)})
     if len(content) > LIMIT:
         raise ValueError(f"{len(content)} bytes are more than {LIMIT}")
     write_whole(WEIGHTS, content)

@@ -13,9 +13,11 @@ from safetensors import SafetensorError
 
 from samepoint.errors import ModelError, RunError
 from samepoint.files import write_whole
+from samepoint.models import shipped
 from samepoint.models.config import NetworkConfig
 from samepoint.models.network import DescriptorNetwork
 from samepoint.models.precision import bfloat16_pays
+from samepoint.models.shipped import is_shipped, shipped_config
 
 FORMAT, VERSION = "samepoint-run", 1
 MODEL, CONFIG = "model.safetensors", "config.json"
@@ -48,13 +50,14 @@ def _config_bytes(network: NetworkConfig, extra: Mapping[str, Any] | None) -> by
 def load_network(
     folder: str | Path, device: str | torch.device = "cpu"
 ) -> tuple[DescriptorNetwork, dict[str, Any]]:
-    """The network of a run folder in evaluation mode, and its config.json. RunError if it is no whole run.
+    """The network of a run folder, or samepoint-small, in evaluation mode, and its config.json. RunError if it is no
+    whole run.
 
     It runs in bfloat16 where the device is faster in it.
     """
-    folder = Path(folder)
     config = read_config(folder)
-    path = folder / MODEL
+    path = shipped.WEIGHTS if is_shipped(folder) else Path(folder) / MODEL
+    folder = path.parent
     if not path.is_file():
         line = f"half-written run: {CONFIG} without {MODEL}"
         raise RunError(line, where=folder, mend="train it to the end or go on with --resume")
@@ -74,7 +77,9 @@ def load_network(
 
 
 def read_config(folder: str | Path) -> dict[str, Any]:
-    """config.json of a run folder, checked for its format and version."""
+    """config.json of a run folder, checked for its format and version, or what samepoint-small has in its place."""
+    if is_shipped(folder):
+        return shipped_config()
     folder = Path(folder)
     path = folder / CONFIG
     if not folder.is_dir():
