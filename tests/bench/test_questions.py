@@ -16,7 +16,7 @@ from samepoint.bench.steps import PLAIN, StepCase
 from samepoint.bench.throughput import PHASES, training_throughput
 from samepoint.cli.main import run
 from samepoint.data.augmentation import Augmentation
-from samepoint.data.photos import read_photos
+from samepoint.data.readers.photos import read_photos
 from samepoint.data.store import FrameStore
 from samepoint.errors import DataError
 from samepoint.inference.database import KeypointDatabase

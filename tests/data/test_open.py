@@ -6,9 +6,9 @@ import pytest
 import torch
 from PIL import Image
 
-from samepoint.data.bop import BopWriter, ObjectMesh, WrittenView
 from samepoint.data.info import describe
 from samepoint.data.open import open_dataset
+from samepoint.data.readers.bop import BopWriter, ObjectMesh, WrittenView
 from samepoint.errors import DataError
 
 

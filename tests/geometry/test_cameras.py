@@ -6,19 +6,13 @@ import pytest
 import torch
 
 from samepoint.geometry.cameras import (
-    distort_points,
     project,
     rays,
-    undistort_image,
-    undistort_points,
     unproject,
 )
-from samepoint.geometry.motions import exp
-from samepoint.geometry.pixels import pixel_grid
 
 K = torch.tensor([[500.0, 0.0, 320.0], [0.0, 510.0, 240.0], [0.0, 0.0, 1.0]], dtype=torch.float64)
 ROTATED = torch.tensor([[0.0, -1.0, 479.0], [1.0, 0.0, 0.0], [0.0, 0.0, 1.0]], dtype=torch.float64) @ K
-LENS = torch.tensor([0.06, -0.17, 0.001, -0.002, 0.03], dtype=torch.float64)
 
 
 def test_convention_camera_axes_are_opencvs():
@@ -65,31 +59,3 @@ def test_nothing_half_precision_and_broadcasting(generator):
     assert (uv.dtype, z.dtype) == (torch.float16, torch.float16)
     assert rays(K.half(), uv).isfinite().all()
     assert unproject(K.expand(4, 3, 3), uv.double(), z.double()).shape == (4, 5, 3)
-
-
-def test_undistorted_points_are_where_opencv_sees_them(generator):
-    xyz = torch.rand(50, 3, generator=generator, dtype=torch.float64) - torch.tensor([0.5, 0.4, -1.0])
-    motion = exp(torch.zeros(6, dtype=torch.float64))
-    bent, _ = cv2.projectPoints(xyz.numpy(), np.zeros(3), motion[:3, 3].numpy(), K.numpy(), LENS.numpy())
-    straight = project(K, xyz)[0]
-    torch.testing.assert_close(distort_points(straight, K, LENS), torch.from_numpy(bent[:, 0]))
-    torch.testing.assert_close(
-        undistort_points(torch.from_numpy(bent[:, 0]), K, LENS), straight, atol=1e-4, rtol=0
-    )
-    assert undistort_points(straight[:0], K, LENS).shape == (0, 2)
-
-
-def test_undistorted_image_and_points_go_together():
-    """A blob painted in the distorted image is found where `undistort_points` says."""
-    centre = torch.tensor([[80.3, 100.7]], dtype=torch.float64)
-    blob = torch.exp(-(pixel_grid((480, 640), dtype=torch.float64) - centre[0]).square().sum(-1) / 18)
-    moved = torch.from_numpy(undistort_image(blob.float().numpy(), K, LENS)).double()
-    found = (moved[..., None] * pixel_grid((480, 640), dtype=torch.float64)).sum((0, 1)) / moved.sum()
-    expected = undistort_points(centre, K, LENS)[0]
-    assert (expected - centre[0]).norm() > 1
-    torch.testing.assert_close(found, expected, atol=0.06, rtol=0)
-
-
-def test_undistorting_depth_invents_no_values():
-    depth = np.where(np.arange(640) < 320, 1000, 2000).astype(np.uint16)[None].repeat(480, 0)
-    assert set(np.unique(undistort_image(depth, K, LENS, mode="nearest"))) <= {0, 1000, 2000}

@@ -14,8 +14,8 @@ import cv2
 import numpy as np
 import pytest
 
-from samepoint.data.bop import read_bop
 from samepoint.data.mesh import load_mesh
+from samepoint.data.readers.bop import read_bop
 from samepoint.data.recording import Dataset, View
 from samepoint.errors import DataError, MissingDependencyError
 from samepoint.sim import RenderSettings, render_dataset

@@ -10,6 +10,7 @@ from typing import Annotated
 import tyro
 from tyro.constructors import PrimitiveConstructorSpec
 
+from samepoint.data.corrections import Corrections
 from samepoint.data.importers import import_dataset
 from samepoint.data.info import describe
 from samepoint.data.make_pairs import make_pairs
@@ -69,15 +70,16 @@ class Render:
 class Import:
     """Convert recordings of another form into the native one (BOP).
 
-    `form`: bop, or frames (colour, depth and pose folders with an intrinsics.json).
+    `form`: a name from docs/data.md (a wrong one lists them).
     """
 
     form: tyro.conf.Positional[str]
     source: tyro.conf.Positional[Path]
     out: Path
+    corrections: Annotated[Corrections, tyro.conf.arg(name="")] = field(default_factory=Corrections)
 
     def run(self) -> None:
-        dataset = import_dataset(self.form, self.source, self.out)
+        dataset = import_dataset(self.form, self.source, self.out, self.corrections)
         print(f"imported {len(dataset.views())} views into {self.out}")
 
 

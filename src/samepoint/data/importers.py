@@ -2,50 +2,64 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import torch
 
-from samepoint.data.bop import read_bop
 from samepoint.data.bop_writer import BopWriter, ObjectMesh, WrittenView
-from samepoint.data.decode import decode_view
-from samepoint.data.frames import read_frames
+from samepoint.data.corrections import Corrections, corrected
+from samepoint.data.decode import DecodedView, decode_view
 from samepoint.data.mesh import load_mesh
+from samepoint.data.readers.bop import read_bop
+from samepoint.data.readers.frames import read_frames
 from samepoint.data.recording import Dataset, ObjectModel, View
 from samepoint.errors import DataError, one_of
-from samepoint.files import folder_written_whole
+from samepoint.files import clear_disk_errors, folder_written_whole
+from samepoint.geometry.lenses import undistort_image
 
-FORMATS: dict[str, Callable[[Path], Dataset]] = {"bop": read_bop, "frames": read_frames}
+Reader = Callable[[Path, Path], Dataset]
+"""Reads a source; what it must extract (frames of videos, arrays) it puts into the second folder, which is empty and
+lasts until everything is written."""
+
+
+def in_place(read: Callable[[Path], Dataset]) -> Reader:
+    """The reader of a form whose files can be used as they are."""
+    return lambda source, _scratch: read(source)
+
+
+FORMATS: dict[str, Reader] = {
+    "bop": in_place(read_bop),
+    "frames": in_place(read_frames),
+}
 """What `samepoint data import` reads, by name."""
 
 
-def import_dataset(form: str, source: Path, out: Path) -> Dataset:
+def import_dataset(form: str, source: Path, out: Path, corrections: Corrections | None = None) -> Dataset:
     """Reads `source` as `form`, writes it to `out` in the native form, and returns what was written."""
     if form not in FORMATS:
         raise DataError(one_of("format", form, FORMATS))
-    if not Path(source).exists():
+    source, out = Path(source), Path(out)
+    if not source.exists():
         raise DataError("does not exist", where=source, mend="check the path")
-    write_native(FORMATS[form](Path(source)), Path(out))
-    return read_bop(Path(out))
-
-
-def import_bop(source: Path, out: Path) -> Dataset:
-    """A BOP data set of any maker, to the native form."""
-    return import_dataset("bop", source, out)
-
-
-def import_frames(source: Path, out: Path) -> Dataset:
-    """Colour, depth and pose folders, to the native form."""
-    return import_dataset("frames", source, out)
+    with clear_disk_errors(out):
+        out.absolute().parent.mkdir(parents=True, exist_ok=True)
+        scratch = tempfile.TemporaryDirectory(dir=out.absolute().parent, prefix=".importing-")
+    with scratch:
+        dataset = FORMATS[form](source, Path(scratch.name))
+        write_native(corrected(dataset, corrections or Corrections()), out)
+    return read_bop(out)
 
 
 def write_native(dataset: Dataset, out: Path) -> None:
     """Writes any data set to `out`, a new or empty folder, which appears whole or not at all.
 
-    Image and depth files are copied as they are, after decoding them once to find damaged ones. Recordings
-    without split become train. Where masks overlap the later placement wins; mesh colours are not kept.
+    Image and depth files are copied as they are, after decoding them once to find damaged ones; those of a lens that
+    bends are straightened. Recordings without split become train. Where masks overlap the later placement wins; mesh
+    colours are not kept.
     """
     with folder_written_whole(out) as draft:
         writer = BopWriter(draft, {"imported_from": dataset.root.name})
@@ -72,9 +86,9 @@ def _object_mesh(model: ObjectModel) -> ObjectMesh:
 
 
 def _written(view: View) -> WrittenView:
-    arrays = decode_view(view)
-    depth = view.depth
-    exact = depth is not None and depth.path.suffix.lower() == ".png"
+    arrays = _straightened(view, decode_view(view))
+    depth, bent = view.depth, view.lens is not None and not view.lens.straight
+    exact = depth is not None and depth.path.suffix.lower() == ".png" and not bent
     metres = (
         None
         if arrays.depth is None or arrays.metres_per_unit is None
@@ -82,11 +96,25 @@ def _written(view: View) -> WrittenView:
     )
     return WrittenView(
         view.camera,
-        view.image,
+        arrays.image if bent else view.image,
         view.intrinsics,
         view.world_from_camera,
         depth if exact else metres,
         arrays.labels,
         [(p.object_id, p.camera_from_object) for p in view.placements],
         [p.visible_fraction for p in view.placements],
+    )
+
+
+def _straightened(view: View, arrays: DecodedView) -> DecodedView:
+    if view.lens is None or view.lens.straight:
+        return arrays
+    if view.intrinsics is None:
+        raise DataError("a bent image without intrinsics", where=view.image, mend="give its camera matrix")
+    k, lens = view.intrinsics, view.lens
+    return replace(
+        arrays,
+        image=undistort_image(arrays.image, k, lens),
+        depth=None if arrays.depth is None else undistort_image(arrays.depth, k, lens, "nearest"),
+        labels=None if arrays.labels is None else undistort_image(arrays.labels, k, lens, "nearest"),
     )

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from samepoint.data.bop import is_bop, read_bop
 from samepoint.data.decode import IMAGE_SUFFIXES
-from samepoint.data.frames import is_frames, read_frames
-from samepoint.data.photos import has_images, read_photos
+from samepoint.data.readers.bop import is_bop, read_bop
+from samepoint.data.readers.frames import is_frames, read_frames
+from samepoint.data.readers.photos import has_images, read_photos
+from samepoint.data.readers.video import VIDEO_SUFFIXES
 from samepoint.data.recording import Dataset
-from samepoint.data.video import VIDEO_SUFFIXES
 from samepoint.errors import DataError
 
 FORMS = "a BOP data set, color/ depth/ pose/ with intrinsics.json, a folder of photos, or a video"

@@ -15,6 +15,8 @@ from typing import Literal
 from jaxtyping import Float
 from torch import Tensor
 
+from samepoint.geometry.lenses import Lens
+
 Mode = Literal["scan", "shuffle", "rig", "robot-only", "photos"]
 """scan: moving camera, static scene. shuffle: fixed camera, objects rearranged between moments. rig: several
 synchronised cameras. robot-only: the robot without objects. photos: unordered images, nothing known."""
@@ -42,7 +44,8 @@ class DepthFile:
 
 @dataclass(frozen=True)
 class View:
-    """One image of one camera. `placements` lists the objects in it, when known."""
+    """One image of one camera. `placements` lists the objects in it, when known. `lens`: its image, depth and masks
+    are bent, and `intrinsics` are those of the image that import makes of it by straightening (`importers`)."""
 
     camera: str
     image: Path
@@ -50,6 +53,7 @@ class View:
     world_from_camera: Float[Tensor, "4 4"] | None = None
     depth: DepthFile | None = None
     placements: tuple[Placement, ...] = ()
+    lens: Lens | None = None
 
 
 @dataclass(frozen=True)

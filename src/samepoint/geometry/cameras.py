@@ -1,4 +1,4 @@
-"""Pinhole cameras (OpenCV axes: x right, y down, z forward), and lens distortion removed at the border.
+"""Pinhole cameras (OpenCV axes: x right, y down, z forward). Lens distortion is removed on import (`lenses`).
 
 A camera matrix is 3x3 with last row (0, 0, 1); its upper-left 2x2 part may be any invertible matrix, so the
 matrix of a rotated image (`samepoint.geometry.warps.warp_intrinsics`) is one too.
@@ -6,12 +6,8 @@ matrix of a rotated image (`samepoint.geometry.warps.warp_intrinsics`) is one to
 
 from __future__ import annotations
 
-from typing import Literal
-
-import cv2
-import numpy as np
 import torch
-from jaxtyping import Float, Shaped
+from jaxtyping import Float
 from torch import Tensor
 
 
@@ -50,48 +46,3 @@ def _parts(intrinsics: Float[Tensor, "*b 3 3"]) -> tuple[Tensor, Tensor]:
     """The 2x2 matrix and the offset, in at least single precision."""
     k = intrinsics.to(torch.promote_types(intrinsics.dtype, torch.float32))
     return k[..., :2, :2], k[..., None, :2, 2]
-
-
-def undistort_image(
-    image: Shaped[np.ndarray, "h w *c"],
-    intrinsics: Float[Tensor, "3 3"],
-    distortion: Float[Tensor, " 5"],
-    mode: Literal["bilinear", "nearest"] = "bilinear",
-) -> Shaped[np.ndarray, "h w *c"]:
-    """The image of a pinhole camera with the same matrix; 0 where the lens saw nothing.
-
-    `distortion` is OpenCV's and ROS's plumb bob: k1 k2 p1 p2 k3. Depth and labels need mode "nearest".
-    """
-    k = _numpy(intrinsics)
-    size = (image.shape[1], image.shape[0])
-    map_u, map_v = cv2.initUndistortRectifyMap(k, _numpy(distortion), np.eye(3), k, size, cv2.CV_32FC1)
-    flag = cv2.INTER_NEAREST if mode == "nearest" else cv2.INTER_LINEAR
-    return cv2.remap(image, map_u, map_v, flag, borderMode=cv2.BORDER_CONSTANT, borderValue=(0,))
-
-
-def undistort_points(
-    uv: Float[Tensor, "n 2"], intrinsics: Float[Tensor, "3 3"], distortion: Float[Tensor, " 5"]
-) -> Float[Tensor, "n 2"]:
-    """Where pixels of the distorted image lie in the pinhole image. No gradient. See `undistort_image`."""
-    if len(uv) == 0:
-        return uv.clone()
-    k = _numpy(intrinsics)
-    stop = (cv2.TERM_CRITERIA_COUNT | cv2.TERM_CRITERIA_EPS, 100, 1e-10)
-    straight = cv2.undistortPointsIter(_numpy(uv)[:, None], k, _numpy(distortion), np.eye(3), k, stop)
-    return torch.from_numpy(straight[:, 0]).to(uv)
-
-
-def distort_points(
-    uv: Float[Tensor, "n 2"], intrinsics: Float[Tensor, "3 3"], distortion: Float[Tensor, " 5"]
-) -> Float[Tensor, "n 2"]:
-    """Where pixels of the pinhole image lie in the distorted image; inverse of `undistort_points`."""
-    if len(uv) == 0:
-        return uv.clone()
-    k, zero = _numpy(intrinsics), np.zeros(3)
-    directions = _numpy(rays(intrinsics.double(), uv.double()))
-    bent, _ = cv2.projectPoints(directions, zero, zero, k, _numpy(distortion))
-    return torch.from_numpy(bent[:, 0]).to(uv)
-
-
-def _numpy(tensor: Tensor) -> np.ndarray:
-    return tensor.detach().to("cpu", torch.float64).numpy()

@@ -10,9 +10,9 @@ import pytest
 import roma
 import torch
 
-from samepoint.data.bop import BopWriter, ObjectMesh, SceneWriter, WrittenView, is_bop, read_bop
 from samepoint.data.decode import decode_view
 from samepoint.data.mesh import load_mesh
+from samepoint.data.readers.bop import BopWriter, ObjectMesh, SceneWriter, WrittenView, is_bop, read_bop
 from samepoint.data.recording import Dataset, DepthFile, Symmetry
 from samepoint.errors import DataError
 

@@ -10,9 +10,9 @@ from pathlib import Path
 
 from samepoint.data.decode import IMAGE_SUFFIXES, decode_image, image_size
 from samepoint.data.quality import QualityFilter, measure, select
+from samepoint.data.readers.video import VIDEO_SUFFIXES, read_video
 from samepoint.data.recording import Dataset, Moment, ObjectModel, Placement, Recording, View
 from samepoint.data.store_files import default_cache
-from samepoint.data.video import VIDEO_SUFFIXES, read_video
 from samepoint.errors import DataError
 
 MASKS = "masks"

@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from samepoint.data.decode import decode_view
-from samepoint.data.frames import is_frames, read_frames
-from samepoint.data.importers import FORMATS, import_bop, import_dataset, import_frames
+from samepoint.data.importers import import_dataset
+from samepoint.data.readers.frames import is_frames, read_frames
 from samepoint.errors import DataError
 from samepoint.geometry.cameras import project, unproject
 from samepoint.geometry.motions import invert, transform
@@ -114,10 +114,10 @@ def same_views(a, b):
 def test_import(folder, tmp_path):
     (folder / "train.txt").write_text("000.png\n002.png\n")
     (folder / "test.txt").write_text("001.png\n")
-    data = import_frames(folder, tmp_path / "bop")
+    data = import_dataset("frames", folder, tmp_path / "bop")
     for split in ("train", "test"):
         same_views(read_frames(folder).split(split).views(), data.split(split).views())
-    again = import_bop(tmp_path / "bop", tmp_path / "bop2")
+    again = import_dataset("bop", tmp_path / "bop", tmp_path / "bop2")
     same_views(data.views(), again.views())
 
 
@@ -125,15 +125,14 @@ def test_a_failed_import_leaves_nothing(folder, tmp_path):
     path = folder / "color" / "002.png"
     path.write_bytes(path.read_bytes()[:200])
     with pytest.raises(DataError, match=r"002\.png.*truncated"):
-        import_frames(folder, tmp_path / "out")
+        import_dataset("frames", folder, tmp_path / "out")
     assert [p.name for p in tmp_path.iterdir()] == ["box"]
     with pytest.raises(DataError, match="choose one of: bop, frames"):
         import_dataset("rosbag", folder, tmp_path / "out")
     with pytest.raises(DataError, match="does not exist"):
         import_dataset("bop", tmp_path / "none", tmp_path / "out")
     with pytest.raises(DataError, match="not empty"):
-        import_frames(folder, folder)
-    assert set(FORMATS) == {"bop", "frames"}
+        import_dataset("frames", folder, folder)
 
 
 def test_real_frames(realdata, tmp_path):

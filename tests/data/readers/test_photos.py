@@ -4,8 +4,8 @@ import pytest
 from PIL import Image
 
 from samepoint.data.decode import decode_image
-from samepoint.data.photos import read_photos
 from samepoint.data.quality import QualityFilter
+from samepoint.data.readers.photos import read_photos
 from samepoint.data.store import FrameStore
 from samepoint.errors import DataError
 

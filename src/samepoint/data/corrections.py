@@ -1,0 +1,71 @@
+"""What a recording's maker may have written otherwise than its form says, put right as it is read.
+
+`samepoint data doctor` finds out which of these a recording needs.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import torch
+
+from samepoint.data.recording import Dataset, Moment, View
+from samepoint.errors import DataError
+from samepoint.geometry.motions import invert
+
+OPENGL = torch.diag(torch.tensor([1.0, -1.0, -1.0, 1.0]))
+"""camera_opengl from camera_opencv, and back."""
+
+
+@dataclass(frozen=True)
+class Corrections:
+    """How poses and depth are written.
+
+    `axes`: the camera's axes in its poses, "opencv" (x right, y down, z forward) or "opengl" (x right, y up, z
+    backward). `poses`: "camera-to-world" or "world-to-camera". `depth_scale`: metres a depth unit, in place of what
+    the recording says. `world_scale`: metres a unit of the poses.
+    """
+
+    axes: Literal["opencv", "opengl"] = "opencv"
+    poses: Literal["camera-to-world", "world-to-camera"] = "camera-to-world"
+    depth_scale: float | None = None
+    world_scale: float = 1.0
+
+    def __post_init__(self) -> None:
+        for name in ("depth_scale", "world_scale"):
+            value = getattr(self, name)
+            if value is not None and not 0 < value < float("inf"):
+                raise DataError(f"{name} is {value}", mend="give the metres of one unit, such as 0.001")
+
+
+def corrected(dataset: Dataset, corrections: Corrections) -> Dataset:
+    """The data set with poses and depth as the contract wants them."""
+    if corrections == Corrections():
+        return dataset
+    recordings = tuple(
+        replace(
+            recording,
+            moments=tuple(_moment(moment, corrections) for moment in recording.moments),
+        )
+        for recording in dataset.recordings
+    )
+    return replace(dataset, recordings=recordings)
+
+
+def _moment(moment: Moment, corrections: Corrections) -> Moment:
+    return replace(moment, views=tuple(_view(view, corrections) for view in moment.views))
+
+
+def _view(view: View, corrections: Corrections) -> View:
+    pose, depth = view.world_from_camera, view.depth
+    if pose is not None:
+        if corrections.poses == "world-to-camera":
+            pose = invert(pose)
+        if corrections.axes == "opengl":
+            pose = pose @ OPENGL
+        pose = pose.clone()
+        pose[:3, 3] *= corrections.world_scale
+    if depth is not None and corrections.depth_scale is not None:
+        depth = replace(depth, metres_per_unit=corrections.depth_scale)
+    return replace(view, world_from_camera=pose, depth=depth)

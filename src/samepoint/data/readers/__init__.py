@@ -1,0 +1,1 @@
+"""From forms on disk to the data contract, a module each."""
