@@ -1,4 +1,4 @@
-"""`samepoint data render | import | info | pairs`."""
+"""`samepoint data render | import | info | pairs | fuse`."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Annotated
 import tyro
 from tyro.constructors import PrimitiveConstructorSpec
 
+from samepoint.cli.fuse import Fuse
 from samepoint.data.corrections import Corrections
 from samepoint.data.importers import import_dataset
 from samepoint.data.info import describe
@@ -137,4 +138,5 @@ Data = (
     | Annotated[Import, tyro.conf.subcommand("import")]
     | Annotated[Info, tyro.conf.subcommand("info")]
     | Annotated[Pairs, tyro.conf.subcommand("pairs")]
+    | Annotated[Fuse, tyro.conf.subcommand("fuse")]
 )

@@ -14,8 +14,17 @@ from samepoint.data.bop_writer import BopWriter, ObjectMesh, WrittenView
 from samepoint.data.corrections import Corrections, corrected
 from samepoint.data.decode import DecodedView, decode_view
 from samepoint.data.mesh import load_mesh
+from samepoint.data.readers.bask import read_bask
+from samepoint.data.readers.blenderproc import read_blenderproc
 from samepoint.data.readers.bop import read_bop
+from samepoint.data.readers.colmap import read_colmap
 from samepoint.data.readers.frames import read_frames
+from samepoint.data.readers.labelfusion import read_labelfusion
+from samepoint.data.readers.lerobot import read_lerobot
+from samepoint.data.readers.nerf_supervision import read_nerf_supervision
+from samepoint.data.readers.nerfstudio import read_nerfstudio
+from samepoint.data.readers.pdc import read_pdc
+from samepoint.data.readers.tum import read_tum
 from samepoint.data.recording import Dataset, ObjectModel, View
 from samepoint.errors import DataError, one_of
 from samepoint.files import clear_disk_errors, folder_written_whole
@@ -34,6 +43,15 @@ def in_place(read: Callable[[Path], Dataset]) -> Reader:
 FORMATS: dict[str, Reader] = {
     "bop": in_place(read_bop),
     "frames": in_place(read_frames),
+    "pdc": in_place(read_pdc),
+    "bask": read_bask,
+    "nerfstudio": in_place(read_nerfstudio),
+    "colmap": in_place(read_colmap),
+    "tum": in_place(read_tum),
+    "labelfusion": read_labelfusion,
+    "nerf-supervision": read_nerf_supervision,
+    "blenderproc": read_blenderproc,
+    "lerobot": read_lerobot,
 }
 """What `samepoint data import` reads, by name."""
 
@@ -64,20 +82,21 @@ def write_native(dataset: Dataset, out: Path) -> None:
     with folder_written_whole(out) as draft:
         writer = BopWriter(draft, {"imported_from": dataset.root.name})
         for model in dataset.objects.values():
-            writer.add_object(_object_mesh(model), model.object_id)
+            writer.add_object(object_mesh(model), model.object_id)
         numbers: Counter[str] = Counter()
         for recording in dataset.recordings:
             split = recording.split or "train"
             with writer.scene(split, numbers[split], recording.mode) as scene:
                 for moment in recording.moments:
                     scene.add_moment(
-                        [_written(view) for view in moment.views], moment.time, moment.sync_group
+                        [written_view(view) for view in moment.views], moment.time, moment.sync_group
                     )
             numbers[split] += 1
         writer.close()
 
 
-def _object_mesh(model: ObjectModel) -> ObjectMesh:
+def object_mesh(model: ObjectModel) -> ObjectMesh:
+    """An object of any data set, ready to be written in the native form."""
     vertices, faces, coordinates = torch.zeros(0, 3), torch.zeros(0, 3, dtype=torch.int64), None
     if model.mesh is not None:
         mesh = load_mesh(model)
@@ -85,7 +104,8 @@ def _object_mesh(model: ObjectModel) -> ObjectMesh:
     return ObjectMesh(model.family, vertices, faces, coordinates, model.keypoints, model.symmetry)
 
 
-def _written(view: View) -> WrittenView:
+def written_view(view: View) -> WrittenView:
+    """A view of any data set, ready to be written in the native form."""
     arrays = _straightened(view, decode_view(view))
     depth, bent = view.depth, view.lens is not None and not view.lens.straight
     exact = depth is not None and depth.path.suffix.lower() == ".png" and not bent

@@ -38,7 +38,7 @@ def draw_hits(path: Path, image: UInt8[np.ndarray, "h w 3"], hits: Mapping[str, 
             axes.add_patch(circle)
         note = f"{hit.confidence:.2f}" if hit.visible else f"not visible ({hit.confidence:.2f})"
         _text(axes, hit.uv, f"{name} {note}", colour, one, image.shape[1])
-    _save(figure, path)
+    save_figure(figure, path)
 
 
 def draw_rows(rows: Sequence[Mapping[str, Any]], folder: Path) -> list[Path]:
@@ -65,7 +65,7 @@ def draw_heatmap(
         one = _unit(image)
         for colour, width in (("black", 4.0), ("white", 2.0)):
             axes.plot(*hit.uv, "+", color=colour, markersize=14 * one, markeredgewidth=width * one)
-    _save(figure, path)
+    save_figure(figure, path)
 
 
 def heat_overlay(
@@ -93,7 +93,7 @@ def contact_sheet(
         axes.set_axis_off()
         if index < len(captions):
             axes.set_title(captions[index], fontsize=8, y=-0.12, parse_math=False)
-    _save(figure, path)
+    save_figure(figure, path)
 
 
 def _unit(image: UInt8[np.ndarray, "h w 3"]) -> float:
@@ -136,7 +136,7 @@ def _free(folder: Path, stem: str, taken: Sequence[Path]) -> Path:
     return path
 
 
-def _save(figure: Figure, path: Path) -> None:
+def save_figure(figure: Figure, path: Path) -> None:
     content = io.BytesIO()
     figure.savefig(content, format="png", dpi=DPI)
     write_whole(Path(path), content.getvalue())

@@ -1,0 +1,98 @@
+"""Posed images of nerfstudio, and of the original NeRF.
+
+    transforms.json   images/frame_00001.png   depths/frame_00001.png   masks/frame_00001.png
+    transforms_train.json   transforms_val.json   transforms_test.json                (NeRF: in its place)
+
+    {"camera_model", "fl_x", "fl_y", "cx", "cy", "w", "h", "k1", "k2", "k3", "k4", "p1", "p2",
+     "frames": [{"file_path", "transform_matrix", "depth_file_path", "mask_path"}, ...],
+     "train_filenames": [...], "val_filenames": [...], "test_filenames": [...]}
+
+https://docs.nerf.studio/quickstart/data_conventions.html. `transform_matrix`: 4x4 camera-to-world, OpenGL axes (x
+right, y up, z backward). The principal point is measured from the corner of a pixel (nerfstudio's ray of the first
+pixel goes through (0.5, 0.5)): half a pixel is taken off. Camera numbers stand at the top or in each frame; NeRF
+gives `camera_angle_x` (radians) and means the image's middle. Depth is along the optical axis, 0.001 a unit (what
+nerfstudio assumes; the file does not say). A mask is 0 where a pixel is to be ignored: the rest becomes object 1,
+whatever it shows. Poses keep the file's world, `applied_transform` included; `applied_scale` is divided out, so that
+they fit the depth. Units are metres only if the capture was metric; those of COLMAP are arbitrary (`Corrections`).
+NOT read: point clouds, downscaled copies (images_2), NeRF's rendered depth and its transparency, scenes that move
+(`time`: refused).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from samepoint.data.readers.nerfstudio_frames import file_named, read_views
+from samepoint.data.recording import Dataset, Moment, ObjectModel, Recording, Split, View
+from samepoint.errors import DataError
+from samepoint.files import read_json
+
+TRANSFORMS = "transforms.json"
+FILES: dict[str, Split] = {
+    "transforms_train.json": "train",
+    "transforms_val.json": "validation",
+    "transforms_test.json": "test",
+}
+LISTS: dict[str, Split] = {
+    "train_filenames": "train",
+    "val_filenames": "validation",
+    "test_filenames": "test",
+}
+
+
+def is_nerfstudio(root: Path) -> bool:
+    """Whether a folder holds a transforms file."""
+    return any((root / name).is_file() for name in (TRANSFORMS, *FILES))
+
+
+def read_nerfstudio(source: Path) -> Dataset:
+    """Reads a folder, or one transforms file, as recordings of mode "scan", sorted by file name.
+
+    Each of the lists train_filenames, val_filenames and test_filenames becomes a recording; so does each of NeRF's
+    three files; a folder without either is one recording. Frames that no list names are left out.
+    """
+    source = Path(source)
+    root = source if source.is_dir() else source.parent
+    recordings = tuple(r for path, split in _files(source).items() for r in _recordings(path, root, split))
+    if not recordings:
+        raise DataError("its lists name no frame", where=source, mend="list the file_path of frames")
+    masked = any(view.placements for recording in recordings for view in recording.views())
+    return Dataset(root, recordings, {1: ObjectModel(1)} if masked else {})
+
+
+def _files(source: Path) -> dict[Path, Split | None]:
+    if not source.is_dir():
+        return {source: FILES.get(source.name)}
+    if (source / TRANSFORMS).exists():
+        return {source / TRANSFORMS: None}
+    found: dict[Path, Split | None] = {source / n: s for n, s in FILES.items() if (source / n).exists()}
+    if not found:
+        raise DataError(f"has no {TRANSFORMS}", where=source, mend=f"give the folder that holds {TRANSFORMS}")
+    return found
+
+
+def _recordings(path: Path, root: Path, split: Split | None) -> Iterator[Recording]:
+    content = read_json(path)
+    frames = content.get("frames") if isinstance(content, dict) else None
+    if not isinstance(frames, list) or not frames or not all(isinstance(frame, dict) for frame in frames):
+        raise DataError("has no frames", where=path, mend='write {"frames": [{"file_path": ...}, ...]}')
+    views = read_views(content, frames, path, root)
+    lists = {name: content[name] for name in LISTS if name in content}
+    if not lists:
+        name = root.name if split is None else f"{root.name}/{split}"
+        yield Recording(name, "scan", tuple(Moment((view,)) for view in views.values()), split)
+    for name, listed in lists.items():
+        kept = _listed(name, listed, views, path, root)
+        if kept:
+            moments = tuple(Moment((view,)) for image, view in views.items() if image in kept)
+            yield Recording(f"{root.name}/{LISTS[name]}", "scan", moments, LISTS[name])
+
+
+def _listed(name: str, listed: object, views: dict[Path, View], path: Path, root: Path) -> set[Path]:
+    if not isinstance(listed, list):
+        raise DataError(f"{name} is not a list", where=path, mend="list the file_path of frames")
+    found = {file_named(entry, name, root, path) for entry in listed}
+    for image in sorted(found - views.keys()):
+        raise DataError(f"{name} names {image.name}, which no frame has", where=path, mend="list frames only")
+    return found

@@ -1,0 +1,29 @@
+"""YAML side files, read with a clear error."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from samepoint.errors import DataError, MissingDependencyError
+
+
+def read_mapping(path: Path) -> dict[Any, Any]:
+    """The content of a YAML file of keys and values, or a DataError that says where it breaks."""
+    try:
+        import yaml
+    except ImportError as error:
+        mend = 'pip install "samepoint[formats]"'
+        raise MissingDependencyError("reading YAML files needs the package PyYAML", mend=mend) from error
+    try:
+        content = yaml.load(path.read_bytes(), getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+    except FileNotFoundError as error:
+        raise DataError("this file does not exist", where=path, mend="restore it") from error
+    except OSError as error:
+        raise DataError(f"cannot be read ({error.strerror})", where=path) from error
+    except (yaml.YAMLError, UnicodeDecodeError, ValueError) as error:
+        line = " ".join(str(error).split())
+        raise DataError(f"is not valid YAML ({line})", where=path, mend="write it again") from error
+    if not isinstance(content, dict):
+        raise DataError("holds no keys and values", where=path, mend="write it again")
+    return content

@@ -1,0 +1,120 @@
+"""A scan fused in two passes, and its objects."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+
+from samepoint.data.recording import View
+from samepoint.fusion.change import changed
+from samepoint.fusion.frames import PosedFrame, camera_of, read_frames
+from samepoint.fusion.objects import find_objects, find_workspace, within_box
+from samepoint.fusion.planes import Plane
+from samepoint.fusion.settings import Box, FusionSettings
+from samepoint.fusion.touching import split, touching
+from samepoint.fusion.views import MeshViews, triangle_labels
+from samepoint.fusion.volume import Surface, Volume, fuse
+
+Progress = Callable[[str, int, int], None]
+"""(what is being done, frames done, frames in all)."""
+COARSE_FRAMES = 60
+SEEN_BY = 3.0
+"""So many frames must agree on a surface; fewer where there are fewer."""
+
+
+@dataclass(frozen=True)
+class FusedScene:
+    """The surface in the workspace, the object of each vertex (-1: none), whether it is clear of the planes, and for
+    each object how many it may be (above 1: ask someone, or split it)."""
+
+    surface: Surface
+    labels: Int[np.ndarray, " v"]
+    clear: Bool[np.ndarray, " v"]
+    planes: tuple[Plane, ...]
+    box: Box
+    may_be: tuple[int, ...]
+
+    @property
+    def number(self) -> int:
+        return len(self.may_be)
+
+    def views(self) -> MeshViews:
+        """The scene as its cameras see it."""
+        return MeshViews(self.surface, triangle_labels(self.labels, self.surface.triangles))
+
+    def extent(self, k: int) -> Float[np.ndarray, " 3"]:
+        """Edges of an object's bounding box in the world, metres."""
+        return np.ptp(self.surface.vertices[self.labels == k].astype(np.float64), axis=0)
+
+
+def fuse_scene(
+    views: Sequence[View],
+    settings: FusionSettings,
+    *,
+    robot: Bool[np.ndarray, "h w"] | None = None,
+    empty: MeshViews | None = None,
+    progress: Progress | None = None,
+) -> FusedScene:
+    """Fuses coarsely to find the workspace, then finely inside it, and finds the objects.
+
+    `robot`: pixels that are never used. `empty`: the scene without objects: only what differs from it is fused, and
+    no plane is looked for.
+    """
+    say = progress or (lambda _what, _done, _frames: None)
+    cameras = np.stack([camera_of(view)[1][:3, 3] for view in views])
+    chosen = views[:: max(1, len(views) // COARSE_FRAMES)]
+    if empty is not None:
+        settings = replace(settings, planes=0)
+    box = settings.box
+    if box is None:
+        frames = _frames(chosen, settings, robot, empty, say, "first pass")
+        rough = _surface(
+            Volume(settings.coarse, settings.truncation, None, settings.device), frames, settings
+        )
+        box = find_workspace(rough, cameras, settings)
+    frames = _frames(views, settings, robot, empty, say, "second pass")
+    volume = Volume(settings.voxel, settings.truncation, box, settings.device)
+    surface = within_box(_surface(volume, frames, settings), box)
+    found = find_objects(surface, cameras, settings)
+    may_be = tuple(touching(surface, found.labels, found.clear, settings.gap))
+    return FusedScene(surface, found.labels, found.clear, found.planes, box, may_be)
+
+
+def split_by_clicks(
+    scene: FusedScene, clicks: Float[np.ndarray, "c 3"], settings: FusionSettings
+) -> FusedScene:
+    """The scene with objects that several clicks (world points) name cut into as many."""
+    labels = split(scene.surface, scene.labels, clicks, settings.gap)
+    return replace(
+        scene, labels=labels, may_be=tuple(touching(scene.surface, labels, scene.clear, settings.gap))
+    )
+
+
+def _frames(
+    views: Sequence[View],
+    settings: FusionSettings,
+    robot: Bool[np.ndarray, "h w"] | None,
+    empty: MeshViews | None,
+    say: Progress,
+    what: str,
+) -> Iterator[PosedFrame]:
+    frames: Iterable[PosedFrame] = read_frames(views, settings.near, settings.far, robot)
+    for done, frame in enumerate(frames if empty is None else changed(frames, empty), 1):
+        yield frame
+        say(what, done, len(views))
+
+
+def _surface(volume: Volume, frames: Iterator[PosedFrame], settings: FusionSettings) -> Surface:
+    counted = 0
+
+    def counting() -> Iterator[PosedFrame]:
+        nonlocal counted
+        for frame in frames:
+            counted += 1
+            yield frame
+
+    fuse(volume, counting(), settings.far)
+    return volume.surface(min(SEEN_BY, max(1.0, counted / 4)))
