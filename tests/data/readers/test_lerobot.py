@@ -13,7 +13,7 @@ from samepoint.data.decode import decode_depth, decode_image
 from samepoint.data.importers import write_native
 from samepoint.data.readers.bop import read_bop
 from samepoint.data.readers.lerobot import is_lerobot, read_lerobot
-from samepoint.data.readers.lerobot_video import frames_at
+from samepoint.data.readers.lerobot.video import frames_at
 from samepoint.errors import DataError, MissingDependencyError
 from samepoint.geometry.cameras import project
 from samepoint.geometry.motions import invert, transform

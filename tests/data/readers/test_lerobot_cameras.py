@@ -3,8 +3,8 @@ import json
 import numpy as np
 import pytest
 
-from samepoint.data.readers.lerobot_cameras import SIDE_CAR, read_cameras
-from samepoint.data.readers.lerobot_poses import PoseSource
+from samepoint.data.readers.lerobot.cameras import SIDE_CAR, read_cameras
+from samepoint.data.readers.lerobot.poses import PoseSource
 from samepoint.errors import DataError
 
 K = {"fx": 60.0, "fy": 62.0, "cx": 31.5, "cy": 23.5}

@@ -3,7 +3,7 @@ import math
 import numpy as np
 import pytest
 
-from samepoint.data.readers.lerobot_depth import DepthCode, depth_code, is_depth, metres_per_unit
+from samepoint.data.readers.lerobot.depth import DepthCode, depth_code, is_depth, metres_per_unit
 from samepoint.errors import DataError
 
 

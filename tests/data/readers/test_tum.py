@@ -9,7 +9,7 @@ from samepoint.data.decode import decode_view
 from samepoint.data.importers import write_native
 from samepoint.data.readers.bop import read_bop
 from samepoint.data.readers.tum import is_tum, read_tum
-from samepoint.data.readers.tum_lists import nearest, pairs
+from samepoint.data.readers.tum.lists import nearest, pairs
 from samepoint.errors import DataError
 from samepoint.geometry.cameras import project
 from samepoint.geometry.lenses import Lens

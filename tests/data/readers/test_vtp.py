@@ -4,7 +4,7 @@ import zlib
 import numpy as np
 import pytest
 
-from samepoint.data.readers.vtp import read_vtp
+from samepoint.data.readers.labelfusion.vtp import read_vtp
 from samepoint.errors import DataError
 
 POINTS = np.array([[0, 0, 0], [1, 0, 0], [1, 1, 0.5], [0, 1, 0.5], [0, 0, 2]], np.float32)

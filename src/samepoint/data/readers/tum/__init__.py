@@ -29,8 +29,8 @@ from torch import Tensor
 from samepoint.data.checks import checked_poses, matrix_from
 from samepoint.data.readers.camera_numbers import check_image
 from samepoint.data.readers.quaternions import rotation_from_quaternion
-from samepoint.data.readers.tum_cameras import camera_of
-from samepoint.data.readers.tum_lists import WITHIN, floats, nearest, pairs, read_list
+from samepoint.data.readers.tum.cameras import camera_of
+from samepoint.data.readers.tum.lists import WITHIN, floats, nearest, pairs, read_list
 from samepoint.data.recording import Dataset, DepthFile, Moment, Recording, View
 from samepoint.errors import DataError
 

@@ -6,7 +6,7 @@ import struct
 from collections.abc import Iterator
 from pathlib import Path
 
-from samepoint.data.readers.colmap_model import EXPORT, MODELS, ColmapCamera, ColmapImage, unknown_model
+from samepoint.data.readers.colmap.model import EXPORT, MODELS, ColmapCamera, ColmapImage, unknown_model
 from samepoint.errors import DataError
 
 NAMES = {number: name for name, (number, _) in MODELS.items()}

@@ -29,13 +29,13 @@ from torch import Tensor
 
 from samepoint.data.decode import image_size
 from samepoint.data.readers.camera_numbers import check_image, pinhole
-from samepoint.data.readers.labelfusion_objects import (
+from samepoint.data.readers.labelfusion.objects import (
     KnownObjects,
     object_models,
     read_known_objects,
     read_placements,
 )
-from samepoint.data.readers.labelfusion_poses import image_times, nearest_poses
+from samepoint.data.readers.labelfusion.poses import image_times, nearest_poses
 from samepoint.data.recording import Dataset, DepthFile, Moment, Recording, View
 from samepoint.errors import DataError
 from samepoint.files import read_json

@@ -31,8 +31,8 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 
 from samepoint.data.checks import checked_poses
-from samepoint.data.readers.blenderproc_frame import colours, depth_along_axis, instances, read_content
-from samepoint.data.readers.blenderproc_states import (
+from samepoint.data.readers.blenderproc.frame import colours, depth_along_axis, instances, read_content
+from samepoint.data.readers.blenderproc.states import (
     camera_state,
     frame_intrinsics,
     object_poses,

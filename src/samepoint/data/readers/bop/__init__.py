@@ -17,7 +17,7 @@ import torch
 from samepoint.data.bop_writer import BopWriter, ObjectMesh, SceneWriter, WrittenView
 from samepoint.data.checks import checked_poses, intrinsics_from, matrix_from
 from samepoint.data.decode import IMAGE_SUFFIXES
-from samepoint.data.readers.bop_objects import METRES, read_native_header, read_objects
+from samepoint.data.readers.bop.objects import METRES, read_native_header, read_objects
 from samepoint.data.recording import Dataset, DepthFile, Mode, Moment, Placement, Recording, Split, View
 from samepoint.errors import DataError, one_of
 from samepoint.files import read_json

@@ -19,8 +19,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from samepoint.data.readers.lerobot_layout import Layout
-from samepoint.data.readers.lerobot_tables import read_rows, real_number, whole_number
+from samepoint.data.readers.lerobot.layout import Layout
+from samepoint.data.readers.lerobot.tables import read_rows, real_number, whole_number
 from samepoint.data.recording import Split
 from samepoint.errors import DataError
 

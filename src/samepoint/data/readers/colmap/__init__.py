@@ -19,9 +19,9 @@ from torch import Tensor
 
 from samepoint.data.checks import checked_poses, matrix_from
 from samepoint.data.readers.camera_numbers import FROM_CORNER, check_image, lens_from, pinhole
-from samepoint.data.readers.colmap_binary import binary_cameras, binary_images
-from samepoint.data.readers.colmap_model import ColmapCamera, ColmapImage
-from samepoint.data.readers.colmap_text import text_cameras, text_images
+from samepoint.data.readers.colmap.binary import binary_cameras, binary_images
+from samepoint.data.readers.colmap.model import ColmapCamera, ColmapImage
+from samepoint.data.readers.colmap.text import text_cameras, text_images
 from samepoint.data.readers.quaternions import rotation_from_quaternion
 from samepoint.data.recording import Dataset, Moment, Recording, View
 from samepoint.errors import DataError

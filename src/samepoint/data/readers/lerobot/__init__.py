@@ -16,12 +16,12 @@ from typing import Any
 import numpy as np
 
 from samepoint.data.decode import image_size
-from samepoint.data.readers.lerobot_cameras import Camera, read_cameras
-from samepoint.data.readers.lerobot_depth import is_depth
-from samepoint.data.readers.lerobot_episodes import Episode, read_episodes
-from samepoint.data.readers.lerobot_frames import colour_files, depth_files
-from samepoint.data.readers.lerobot_layout import INFO, Layout, read_layout
-from samepoint.data.readers.lerobot_tables import read_rows, real_number, whole_number
+from samepoint.data.readers.lerobot.cameras import Camera, read_cameras
+from samepoint.data.readers.lerobot.depth import is_depth
+from samepoint.data.readers.lerobot.episodes import Episode, read_episodes
+from samepoint.data.readers.lerobot.frames import colour_files, depth_files
+from samepoint.data.readers.lerobot.layout import INFO, Layout, read_layout
+from samepoint.data.readers.lerobot.tables import read_rows, real_number, whole_number
 from samepoint.data.recording import Dataset, Mode, Moment, Recording, View
 from samepoint.errors import DataError, one_of
 

@@ -13,7 +13,7 @@ from jaxtyping import Float, Float64
 from torch import Tensor
 
 from samepoint.data.checks import checked_poses, numbers
-from samepoint.data.readers.lerobot_tables import whole_number
+from samepoint.data.readers.lerobot.tables import whole_number
 from samepoint.data.readers.quaternions import rotation_from_quaternion
 from samepoint.errors import DataError, one_of
 

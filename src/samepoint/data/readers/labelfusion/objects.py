@@ -14,9 +14,9 @@ from torch import Tensor
 from samepoint.data.checks import checked_poses, matrix_from
 from samepoint.data.decode import decode_image
 from samepoint.data.mesh import write_ply
+from samepoint.data.readers.labelfusion.vtp import read_vtp
 from samepoint.data.readers.quaternions import rotation_from_quaternion
 from samepoint.data.readers.scratch_files import write_mask
-from samepoint.data.readers.vtp import read_vtp
 from samepoint.data.readers.yaml_mapping import read_mapping
 from samepoint.data.recording import ObjectModel, Placement
 from samepoint.errors import DataError

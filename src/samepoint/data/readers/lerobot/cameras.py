@@ -29,8 +29,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from samepoint.data.checks import intrinsics_from
-from samepoint.data.readers.lerobot_poses import SOURCES, PoseSource, read_pose_source
-from samepoint.data.readers.lerobot_tables import real_number, whole_number
+from samepoint.data.readers.lerobot.poses import SOURCES, PoseSource, read_pose_source
+from samepoint.data.readers.lerobot.tables import real_number, whole_number
 from samepoint.errors import DataError, one_of
 from samepoint.files import read_json
 from samepoint.geometry.lenses import LENGTHS, Lens

@@ -12,7 +12,7 @@ from samepoint.data.checks import checked_poses, numbers
 from samepoint.data.corrections import OPENGL
 from samepoint.data.readers.camera_numbers import check_image
 from samepoint.data.readers.frames import DEPTH_SUFFIXES
-from samepoint.data.readers.nerfstudio_cameras import intrinsics_of, merged
+from samepoint.data.readers.nerfstudio.cameras import intrinsics_of, merged
 from samepoint.data.recording import DepthFile, Placement, View
 from samepoint.errors import DataError
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from samepoint.data.readers.lerobot_tables import real_number
+from samepoint.data.readers.lerobot.tables import real_number
 from samepoint.errors import DataError, one_of
 from samepoint.files import read_json
 

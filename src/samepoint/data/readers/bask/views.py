@@ -11,7 +11,7 @@ from torch import Tensor
 
 from samepoint.data.checks import checked_poses, intrinsics_from
 from samepoint.data.decode import image_size
-from samepoint.data.readers.bask_files import load_image, load_matrix
+from samepoint.data.readers.bask.files import load_image, load_matrix
 from samepoint.data.readers.scratch_files import write_depth, write_mask
 from samepoint.data.recording import Placement, View
 from samepoint.errors import DataError

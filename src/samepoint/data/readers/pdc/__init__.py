@@ -21,8 +21,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from samepoint.data.readers.pdc_cameras import read_intrinsics, read_poses
-from samepoint.data.readers.pdc_config import read_config
+from samepoint.data.readers.pdc.cameras import read_intrinsics, read_poses
+from samepoint.data.readers.pdc.config import read_config
 from samepoint.data.recording import (
     Dataset,
     DepthFile,

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from samepoint.data.readers.lerobot_episodes import Episode
-from samepoint.data.readers.lerobot_tables import read_rows, whole_number
+from samepoint.data.readers.lerobot.episodes import Episode
+from samepoint.data.readers.lerobot.tables import read_rows, whole_number
 from samepoint.errors import DataError
 from samepoint.files import clear_disk_errors
 

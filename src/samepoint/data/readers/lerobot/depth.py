@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float32, UInt16
 
-from samepoint.data.readers.lerobot_tables import real_number
+from samepoint.data.readers.lerobot.tables import real_number
 from samepoint.errors import DataError
 
 LAST = 4095

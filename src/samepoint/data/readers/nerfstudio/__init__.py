@@ -23,7 +23,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from samepoint.data.readers.nerfstudio_frames import file_named, read_views
+from samepoint.data.readers.nerfstudio.frames import file_named, read_views
 from samepoint.data.recording import Dataset, Moment, ObjectModel, Recording, Split, View
 from samepoint.errors import DataError
 from samepoint.files import read_json

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from samepoint.data.readers.colmap_model import EXPORT, MODELS, ColmapCamera, ColmapImage, unknown_model
+from samepoint.data.readers.colmap.model import EXPORT, MODELS, ColmapCamera, ColmapImage, unknown_model
 from samepoint.errors import DataError
 
 

@@ -21,7 +21,7 @@ from torch import Tensor
 
 from samepoint.data.checks import checked_poses, intrinsics_from, numbers
 from samepoint.data.corrections import OPENGL
-from samepoint.data.readers.blenderproc_frame import parsed
+from samepoint.data.readers.blenderproc.frame import parsed
 from samepoint.data.readers.camera_numbers import pinhole
 from samepoint.errors import DataError
 from samepoint.files import read_json

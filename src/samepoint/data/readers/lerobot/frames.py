@@ -10,12 +10,12 @@ import cv2
 import numpy as np
 
 from samepoint.data.decode import quantise_depth
-from samepoint.data.readers.lerobot_cameras import Camera
-from samepoint.data.readers.lerobot_depth import depth_code, metres_per_unit
-from samepoint.data.readers.lerobot_episodes import Clip, Episode
-from samepoint.data.readers.lerobot_images import image_files, write_file
-from samepoint.data.readers.lerobot_layout import Layout
-from samepoint.data.readers.lerobot_video import codes, colour, frames_at
+from samepoint.data.readers.lerobot.cameras import Camera
+from samepoint.data.readers.lerobot.depth import depth_code, metres_per_unit
+from samepoint.data.readers.lerobot.episodes import Clip, Episode
+from samepoint.data.readers.lerobot.images import image_files, write_file
+from samepoint.data.readers.lerobot.layout import Layout
+from samepoint.data.readers.lerobot.video import codes, colour, frames_at
 from samepoint.data.recording import DepthFile
 from samepoint.errors import DataError
 

@@ -32,8 +32,8 @@ from typing import Any
 from jaxtyping import Float
 from torch import Tensor
 
-from samepoint.data.readers.bask_files import load_object_poses
-from samepoint.data.readers.bask_views import Labels, read_view
+from samepoint.data.readers.bask.files import load_object_poses
+from samepoint.data.readers.bask.views import Labels, read_view
 from samepoint.data.recording import Dataset, Moment, ObjectModel, Recording, View
 from samepoint.errors import DataError
 from samepoint.files import read_json
