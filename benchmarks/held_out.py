@@ -1,7 +1,7 @@
 """What samepoint-small is worth on families that it never saw: python benchmarks/held_out.py OUT [--seed 0].
 
 The demo's protocol with mugs and shoes alone, which the pre-training leaves out: the same pairs for random weights
-after 3 and 9 minutes of training and for samepoint-small after 0, 3 and 9, beside chance, SIFT and the untrained
+after 3 and 9 minutes of training and for samepoint-small after 0 and 3, beside chance, SIFT and the untrained
 network. What is there already in OUT is kept; the result is OUT/held-out.json.
 """
 
@@ -32,7 +32,7 @@ from samepoint.workflows.demonstration import TABLE_TOP, Demo
 from samepoint.workflows.training import train
 
 FAMILIES = ("mug", "shoe")
-CELLS = (("random", 3.0), ("random", 9.0), ("pretrained", 3.0), ("pretrained", 9.0))
+CELLS = (("random", 3.0), ("random", 9.0), ("pretrained", 3.0))
 KEPT = ("pck", "auc_1_100", "mean_pixel_error", "n_points", "n_pairs", "intervals")
 
 

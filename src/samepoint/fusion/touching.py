@@ -49,12 +49,13 @@ class SurfaceGraph:
         self.to, self.splits, self.start = to, splits, start
 
     def parts(self) -> int:
-        """How many large parts are left when creases are cut."""
-        kept = self.concave < CREASE
+        """How many large parts are left when the points at creases are taken away."""
+        creased = np.zeros(len(self.points), dtype=bool)
+        creased[self.start[self.concave >= CREASE]] = True
         label = np.full(len(self.points), -1)
         sizes = []
         for first in range(len(self.points)):
-            if label[first] >= 0:
+            if label[first] >= 0 or creased[first]:
                 continue
             label[first], stack, size = len(sizes), [first], 0
             while stack:
@@ -62,7 +63,7 @@ class SurfaceGraph:
                 size += 1
                 for index in range(self.splits[point], self.splits[point + 1]):
                     other = self.to[index]
-                    if kept[index] and label[other] < 0:
+                    if label[other] < 0 and not creased[other]:
                         label[other] = len(sizes)
                         stack.append(other)
             sizes.append(size)
