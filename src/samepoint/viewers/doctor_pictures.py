@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -30,13 +30,15 @@ SQUARES = 8
 EDGE, FITTED = (255, 40, 40), (40, 255, 90)
 
 Picture = UInt8[np.ndarray, "h w 3"]
+Panel = tuple[Picture, str, Verdict]
+"""An image, its caption, and the verdict whose colour the caption takes."""
 
 
 def draw_recording(
     path: Path, name: str, findings: Sequence[Finding], overlays: Overlays | None, edges: Edges | None
 ) -> None:
     """One PNG: the pair and its overlays, as written and mended; the edges; a line for every check."""
-    rows = _rows(overlays, edges)
+    rows = _rows(overlays, edges, {finding.check: finding.verdict for finding in findings})
     lines = [line for finding in findings for line in _lines(finding)]
     shape = next(image.shape for row in rows for image, _, _ in row)
     panel = PANEL * shape[0] / shape[1] + 0.35
@@ -89,14 +91,18 @@ def marked(image: Picture, edges: Bool[np.ndarray, "h w"], colour: tuple[int, in
     return out
 
 
-def _rows(overlays: Overlays | None, edges: Edges | None) -> list[list[tuple[Picture, str, Verdict]]]:
-    rows: list[list[tuple[Picture, str, Verdict]]] = []
+def _rows(
+    overlays: Overlays | None, edges: Edges | None, verdicts: Mapping[str, Verdict]
+) -> list[list[Panel]]:
+    rows: list[list[Panel]] = []
     if overlays is not None:
         a, b = overlays.names
         rows.append([(overlays.a, f"A: {a}", "not applicable"), (overlays.b, f"B: {b}", "not applicable")])
         for k, warp in enumerate(overlays.warps):
             mended = len(overlays.warps) > 1
-            verdict: Verdict = "right" if k == len(overlays.warps) - 1 else "fault"
+            verdict = verdicts.get("poses", "right")
+            if mended:
+                verdict = "right" if k else "fault"
             how = warp.caption if mended else "by depth and pose"
             board = checkerboard(overlays.b, warp.image, warp.seen)
             rows.append(
@@ -111,8 +117,10 @@ def _rows(overlays: Overlays | None, edges: Edges | None) -> list[list[tuple[Pic
                 ]
             )
     if edges is not None:
-        wrong: Verdict = "right" if edges.shifted is None else "fault"
-        panels = [(marked(edges.image, edges.edges, EDGE), f"edges of depth on {edges.name}", wrong)]
+        wrong = verdicts.get("registration", "right")
+        panels: list[Panel] = [
+            (marked(edges.image, edges.edges, EDGE), f"edges of depth on {edges.name}", wrong)
+        ]
         if edges.shifted is not None:
             panels.append((marked(edges.image, edges.shifted, FITTED), "shifted so that they fit", "right"))
         if rows and len(panels) == 1:

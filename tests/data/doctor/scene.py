@@ -6,6 +6,8 @@ import json
 import cv2
 import numpy as np
 
+from samepoint.data.decode import decode_view
+
 SIZE = (120, 160)
 FOCAL = 150.0
 BOXES = (((-0.16, -0.10, 0.0), (-0.02, 0.06, 0.12)), ((0.05, -0.06, 0.0), (0.17, 0.12, 0.22)))
@@ -195,3 +197,28 @@ def resized_camera(root, factor=0.5):
     k = json.loads((root / "intrinsics.json").read_text())
     focal = {name: k[name] * factor for name in ("fx", "fy")}
     camera(root, **focal, **{name: (k[name] + 0.5) * factor - 0.5 for name in ("cx", "cy")})
+
+
+def frames_of(recording, root):
+    """Any recording with depth and poses as a frames folder."""
+    for name in ("color", "depth", "pose"):
+        (root / name).mkdir(parents=True)
+    for k, seen in enumerate(recording.views()):
+        arrays = decode_view(seen)
+        cv2.imwrite(str(root / "color" / f"{k:04d}.png"), arrays.image[..., ::-1])
+        cv2.imwrite(str(root / "depth" / f"{k:04d}.png"), arrays.depth)
+        np.savetxt(root / "pose" / f"{k:04d}.txt", seen.world_from_camera.double().numpy())
+        (fx, _, cx), (_, fy, cy), _ = seen.intrinsics.tolist()
+        height, width = arrays.image.shape[:2]
+        unit_m = seen.depth.metres_per_unit
+    content = {
+        "width": width,
+        "height": height,
+        "fx": fx,
+        "fy": fy,
+        "cx": cx,
+        "cy": cy,
+        "depth_unit_m": unit_m,
+    }
+    (root / "intrinsics.json").write_text(json.dumps(content))
+    return root

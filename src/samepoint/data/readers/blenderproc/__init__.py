@@ -6,7 +6,7 @@
     colors                  h w 3 uint8 RGB; a fourth channel is dropped
     depth | distance        h w metres, along the optical axis | along the ray
     instance_segmaps        h w; instance_attribute_maps: JSON [{"idx", "name", "category_id", ...}]
-    campose, object_states  poses (`blenderproc_states`): only what state writers or scripts add has them
+    campose, object_states  poses (`states`): only what state writers or scripts add has them
 
 Instances become objects by their `name`, which means the same object in every frame; the family is the name without
 Blender's number ("mug.001" is a "mug"), so copies of an object share it. Without names an instance counts for its

@@ -1,6 +1,6 @@
 """Cameras and images as COLMAP's models hold them (https://colmap.github.io/format.html).
 
-`colmap_text` and `colmap_binary` read them. The package pycolmap is not used: it takes a truncated cameras.bin for
+`text` and `binary` read them. The package pycolmap is not used: it takes a truncated cameras.bin for
 whole (its last numbers become 0), allocates without limit for a truncated points3D.bin, and makes the quaternion
 0 0 0 0 the identity. The tests compare with it.
 """

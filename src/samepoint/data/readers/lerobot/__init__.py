@@ -2,7 +2,7 @@
 
     meta/info.json   meta/episodes...   data/....parquet   videos/....mp4   samepoint_cameras.json (ours)
 
-`lerobot_episodes` shows the layouts, `lerobot_cameras` the side-car with intrinsics, poses and depth, which LeRobot
+`episodes` shows the layouts, `cameras` the side-car with intrinsics, poses and depth, which LeRobot
 does not store. Not read: actions, states and tasks (but for the poses that the side-car names), statistics, and depth
 that the side-car does not name.
 """

@@ -12,7 +12,7 @@ Every key may be left out. K is OpenCV's, row by row, in pixels of the stored im
 lens: see `geometry.lenses`. Poses are in metres, camera axes OpenCV's. A camera has one of: `world_from_camera`,
 fixed; `pose_key`, the column with world_from_camera of each frame; `gripper_pose_key`, the column with
 world_from_gripper, and `gripper_from_camera` (hand-eye), whose product it is. Null or all NaN: an unknown pose.
-`pose_format`: see `lerobot_poses.POSE_FORMATS`, "matrix" if not given. `pose_start`: where the pose begins in a
+`pose_format`: see `poses.POSE_FORMATS`, "matrix" if not given. `pose_start`: where the pose begins in a
 longer column (from 0); without it the column holds the pose and nothing else. `depth_key`: the feature with depth
 registered to this camera, of the same size, along the optical axis. `depth_scale`: metres a unit of depth images (a
 depth video knows its own). `static`: in an episode nothing but the camera moves; counts if there is one camera.

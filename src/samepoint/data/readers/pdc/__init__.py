@@ -45,7 +45,7 @@ def is_pdc(root: Path) -> bool:
 
 
 def read_pdc(source: Path) -> Dataset:
-    """Reads a log, its processed/ folder, a folder of logs, or a data set's configuration (YAML, see `pdc_config`).
+    """Reads a log, its processed/ folder, a folder of logs, or a data set's configuration (YAML, see `config`).
 
     Each log becomes a recording of mode "scan". A configuration gives the splits, and its object_id the family; what
     the masks of a log show is the object, in a multi-object log all its objects together ("a+b"). Without a
