@@ -79,3 +79,21 @@ def test_what_it_does_not_know(tmp_path):
     (tmp_path / "v.mp4").write_bytes(b"x")
     with pytest.raises(DataError, match=r"but a video; give the file .*v\.mp4"):
         open_dataset(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("form", "files"),
+    [
+        ("lerobot", ["meta/info.json"]),
+        ("tum", ["rgb.txt", "depth.txt", "rgb/1.png", "depth/1.png"]),
+        ("pdc", ["processed/images/camera_info.yaml", "processed/images/pose_data.yaml"]),
+        ("nerfstudio", ["transforms.json", "images/1.png", "colmap/sparse/0/cameras.bin"]),
+        ("colmap", ["sparse/0/cameras.bin", "sparse/0/images.bin", "images/1.png"]),
+    ],
+)
+def test_a_form_that_is_imported_is_named(form, files, tmp_path):
+    for name in files:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(b"")
+    with pytest.raises(DataError, match=f"form {form!r}.*samepoint data import {form} "):
+        open_dataset(tmp_path)

@@ -8,6 +8,7 @@ from samepoint.data.decode import IMAGE_SUFFIXES
 from samepoint.data.readers.bop import is_bop, read_bop
 from samepoint.data.readers.frames import is_frames, read_frames
 from samepoint.data.readers.photos import has_images, read_photos
+from samepoint.data.readers.recognise import foreign_form
 from samepoint.data.readers.video import VIDEO_SUFFIXES
 from samepoint.data.recording import Dataset
 from samepoint.errors import DataError
@@ -18,7 +19,8 @@ FORMS = "a BOP data set, color/ depth/ pose/ with intrinsics.json, a folder of p
 def open_dataset(path: Path | str, *, cache_dir: Path | None = None) -> Dataset:
     """Reads a data set of any known form (docs/data.md); DataError lists them if it is none.
 
-    The first that fits: BOP (native or foreign), frames, photos. `cache_dir` takes the frames of a video.
+    The first that fits: BOP (native or foreign), frames, photos. For a form that is imported first the error says
+    how. `cache_dir` takes the frames of a video.
     Pixels are not decoded here, so a truncated image is found when they are (`FrameStore`).
     """
     path = Path(path)
@@ -32,6 +34,13 @@ def open_dataset(path: Path | str, *, cache_dir: Path | None = None) -> Dataset:
         raise DataError("this folder is empty", where=path, mend=f"give {FORMS}")
     if is_bop(path):
         return read_bop(path)
+    if form := foreign_form(path):
+        mend = (
+            f"samepoint data import {form} {path} --out DATA (or give its folder of images, for photos alone)"
+        )
+        raise DataError(
+            f"is a recording in the form {form!r}, which is imported first", where=path, mend=mend
+        )
     if is_frames(path):
         return read_frames(path)
     if has_images(path):

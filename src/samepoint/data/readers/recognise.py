@@ -1,0 +1,28 @@
+"""Which form a folder is that must be imported before it is used."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from samepoint.data.readers.colmap import is_colmap
+from samepoint.data.readers.labelfusion import is_labelfusion
+from samepoint.data.readers.lerobot import is_lerobot
+from samepoint.data.readers.nerfstudio import is_nerfstudio
+from samepoint.data.readers.pdc import is_pdc
+from samepoint.data.readers.tum import is_tum
+
+RECOGNISED: dict[str, Callable[[Path], bool]] = {
+    "lerobot": is_lerobot,
+    "tum": is_tum,
+    "pdc": is_pdc,
+    "labelfusion": is_labelfusion,
+    "nerfstudio": is_nerfstudio,
+    "colmap": is_colmap,
+}
+"""By name of `samepoint data import`; the first that fits. A nerfstudio folder may hold a COLMAP model as well."""
+
+
+def foreign_form(root: Path) -> str | None:
+    """The form to import a folder as; None if it is none of these."""
+    return next((name for name, fits in RECOGNISED.items() if fits(root)), None)
