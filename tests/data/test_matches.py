@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 
 from samepoint.correspondence.depth import depth_at
+from samepoint.data.decode import decode_image
 from samepoint.data.make_pairs import make_pairs
 from samepoint.data.matches import MatchFinder
 from samepoint.data.mesh import load_mesh
 from samepoint.data.open import open_dataset
 from samepoint.data.partners import PairMixture
-from samepoint.data.recording import Dataset, Moment, Recording
+from samepoint.data.recording import Dataset, Moment, Recording, View
 from samepoint.data.sampling import ImageSource, PairSampling, PairSource
 from samepoint.data.store import FrameStore
 from samepoint.errors import DataError
@@ -203,6 +206,25 @@ def test_pairs_of_different_objects_have_rows_that_match_nothing(rendered, gener
         rows = batch.unmatched[i]
         u, v = (batch.uv_b[i, rows] + 0.5).long().unbind(-1)
         assert (batch.labels_b[i, v, u] > 0).all()
+
+
+def test_nothing_of_an_object_is_in_a_recording_of_the_robot_alone(rendered, generator):
+    """One of the recordings is declared such and loses its masks, depth and poses: its images are negatives."""
+    data = open_dataset(rendered).split("train")
+    bare = tuple(Moment((View("cam0", view.image),)) for view in data.recordings[-1].views())
+    recordings = (*data.recordings[:-1], Recording("robot", "robot-only", bare, "train"))
+    store = FrameStore(replace(data, recordings=recordings), max_size=None)
+    mixture = PairMixture(within=0.0, across=0.0, robot_only=1.0)
+    batch = PairSource(store, PairSampling(pairs=4, points=32, mixture=mixture)).sample(generator)
+    assert batch.unmatched.all(1).all()
+    assert not batch.valid.any()
+    robot = [torch.from_numpy(decode_image(moment.views[0].image)) for moment in bare]
+    for i in range(4):
+        assert set(batch.labels_a[i].unique().tolist()) & set(batch.labels_b[i].unique().tolist()) <= {0}
+        shown = (batch.image_b[i].permute(1, 2, 0) * 255).round().byte()
+        assert any(torch.equal(shown, image) for image in robot)
+    without = PairSource(FrameStore(data, max_size=None), PairSampling(pairs=2, points=32, mixture=mixture))
+    assert without.sample(generator).valid.any()  # no such recording: gives way to what there is
 
 
 def test_collages_hold_objects_of_two_pairs(rendered, generator):

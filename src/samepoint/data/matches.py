@@ -118,18 +118,20 @@ class MatchFinder:
         return FrameMatches(_none(), torch.zeros(0, dtype=torch.int64), None, None)
 
     def unrelated(self, a: Frame, b: Frame, number: int, generator: torch.Generator) -> FrameMatches:
-        """Pixels on any objects of A beside pixels on any of B, for frames that share none: no row is a match."""
-        if a.labels is None or b.labels is None:
+        """Pixels on any objects of A beside pixels on any of B, for frames that share none: no row is a match.
+
+        Where B has no masks (the robot alone), all of it is one thing that A does not show."""
+        if a.labels is None:
             return FrameMatches(_none(), torch.zeros(0, dtype=torch.int64), None, None)
-        uv_a, uv_b = (
-            _draw(frame.labels > 0, number, generator) for frame in (a, b) if frame.labels is not None
-        )
+        everywhere = torch.ones_like(b.image[0], dtype=torch.long)
+        uv_a = _draw(a.labels > 0, number, generator)
+        uv_b = _draw(everywhere > 0 if b.labels is None else b.labels > 0, number, generator)
         n = min(len(uv_a), len(uv_b))
         lost = torch.full((n,), int(Outcome.NO_DEPTH))
         found = Correspondences(uv_a[:n], uv_b[:n], lost, torch.full((n,), torch.nan))
         # labels of A and of B must not be equal: nothing of A is in B
         labels_a = _common_labels(a, list(range(len(a.view.placements))))
-        labels_b = _common_labels(b, [])
+        labels_b = everywhere if b.labels is None else _common_labels(b, [])
         assert labels_a is not None
         assert labels_b is not None
         labels_b = torch.where(labels_b > 0, labels_b + len(a.view.placements), 0)

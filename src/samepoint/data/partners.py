@@ -12,7 +12,7 @@ from samepoint.data.matches import MatchFinder
 from samepoint.data.store import FrameStore
 from samepoint.errors import DataError
 
-PairKind = Literal["within", "across", "synchronised", "different", "collage"]
+PairKind = Literal["within", "across", "synchronised", "different", "robot_only", "collage"]
 
 
 @dataclass(frozen=True)
@@ -22,13 +22,15 @@ class PairMixture:
 
     `within`: two views of one recording. `across`: of two recordings that hold the same object. `synchronised`:
     of two cameras at the same moment, also where things move. `different`: two views without a common object,
-    whose points have no match. `collage`: the objects of one pair pasted into another pair.
+    whose points have no match. `robot_only`: a view and one of a recording of the robot alone, in which no point
+    has a match (seed 004). `collage`: the objects of one pair pasted into another pair.
     """
 
     within: float = 1.0
     across: float = 1.0
     synchronised: float = 0.0
     different: float = 0.0
+    robot_only: float = 0.0
     collage: float = 0.0
 
     def weights(self) -> dict[PairKind, float]:
@@ -48,8 +50,12 @@ class Partners:
         self._static: dict[int, list[int]] = defaultdict(list)
         self._moments: dict[tuple[int, int], list[int]] = defaultdict(list)
         self._by_object: dict[int | str, list[int]] = defaultdict(list)
+        self._robot: list[int] = []
         for i, (recording, moment, v) in enumerate(store.index):
             source = store.dataset.recordings[recording]
+            if source.mode == "robot-only":
+                self._robot.append(i)
+                continue
             view = source.moments[moment].views[v]
             if view.depth is None or view.intrinsics is None:
                 continue
@@ -75,7 +81,7 @@ class Partners:
         if kind == "different":
             own = set(self.objects_of[i])
             return [j for j, keys in self.objects_of.items() if own and keys and own.isdisjoint(keys)]
-        return []
+        return self._robot if kind == "robot_only" else []
 
     def draw(self, i: int, kind: PairKind, generator: torch.Generator) -> int | None:
         """A partner of view i. Across recordings one of its objects is drawn first, each equally likely."""

@@ -87,8 +87,8 @@ class PairSource:
 
     def _pair(self, generator: torch.Generator) -> PairBatch:
         kind = self._kind(tuple(self.weights), generator)
-        if kind == "different":
-            return self._different(generator) or self._matched(generator)
+        if kind in ("different", "robot_only"):
+            return self._unrelated(kind, generator) or self._matched(generator)
         if kind == "collage":
             return self._collage(generator)
         return self._matched(generator)
@@ -126,10 +126,10 @@ class PairSource:
                 return collage(base, self._pad(c, d, others), generator)
         return base
 
-    def _different(self, generator: torch.Generator) -> PairBatch | None:
+    def _unrelated(self, kind: PairKind, generator: torch.Generator) -> PairBatch | None:
         """Two views without a common object: rows of points on objects of each, none of which matches."""
         i = self.starts[index(len(self.starts), generator)]
-        j = self.partners.draw(i, "different", generator)
+        j = self.partners.draw(i, kind, generator)
         if j is None:
             return None
         a, b = self.store[i], self.store[j]
