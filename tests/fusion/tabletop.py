@@ -55,13 +55,13 @@ def ring(number=16, radius=0.5, height=0.4):
     return [looking_at((radius * np.cos(a), radius * np.sin(a), height)) for a in angles]
 
 
-def frames_of(boxes, poses, noise=0.0):
+def frames_of(boxes, poses, noise=0.0, size=SIZE, k=K):
     generator = np.random.default_rng(0)
     out = []
     for pose in poses:
-        depth, seen = cast(pose, boxes)
+        depth, seen = cast(pose, boxes, size, k)
         depth = np.where(depth > 0, depth + noise * generator.normal(size=depth.shape), 0).astype(np.float32)
-        image = np.full((*SIZE, 3), 90, np.uint8)
+        image = np.full((*size, 3), 90, np.uint8)
         image[seen >= 0] = (200, 60, 60)
-        out.append(PosedFrame(image, depth, K, pose))
+        out.append(PosedFrame(image, depth, k, pose))
     return out

@@ -11,6 +11,7 @@ from jaxtyping import Bool, Float, Int
 from samepoint.fusion.clusters import cluster, spread
 from samepoint.fusion.planes import Plane, find_plane, on_plane
 from samepoint.fusion.settings import Box, FusionSettings
+from samepoint.fusion.views import MeshViews
 from samepoint.fusion.volume import Surface, inside
 
 SKIN = 0.3
@@ -34,16 +35,24 @@ class FoundObjects:
 
 
 def find_objects(
-    surface: Surface, cameras: Float[np.ndarray, "m 3"], settings: FusionSettings
+    surface: Surface,
+    cameras: Float[np.ndarray, "m 3"],
+    settings: FusionSettings,
+    empty: MeshViews | None = None,
 ) -> FoundObjects:
     """Clusters of what is left after the planes. With one plane an object must stand on it, within its bounds.
 
-    Points a little over a plane go to the object beside which they are: its lowest part.
+    With the `empty` scene (the change detection of Dense Object Nets) that is what is left, in place of planes: all
+    that is not where the empty scene's surface is. Points a little over a plane, or that surface, go to the object
+    beside which they are: its lowest part.
     """
     points = surface.vertices.astype(np.float64)
     generator = np.random.default_rng(settings.seed)
     free, low, planes = np.ones(len(points), dtype=bool), np.ones(len(points), dtype=bool), []
-    for _ in range(settings.planes):
+    if empty is not None:
+        away = empty.distance(points)
+        free, low = away >= settings.height, away >= SKIN * settings.height
+    for _ in range(settings.planes if empty is None else 0):
         plane = find_plane(points[free], cameras, settings.height, generator)
         if plane is None:
             break
@@ -54,16 +63,22 @@ def find_objects(
     labels[free] = cluster(points[free], settings.gap, settings.smallest)
     if len(planes) == 1:
         labels = _standing(labels, points, planes[0], settings)
-    labels = spread(labels, points, low, 2 * settings.height)
+    labels = spread(labels, points, low, settings.height)
     return FoundObjects(labels, free, tuple(planes))
 
 
-def find_workspace(surface: Surface, cameras: Float[np.ndarray, "m 3"], settings: FusionSettings) -> Box:
+def find_workspace(
+    surface: Surface,
+    cameras: Float[np.ndarray, "m 3"],
+    settings: FusionSettings,
+    empty: MeshViews | None = None,
+) -> Box:
     """A box round what stands on the support plane of a coarse surface; round all of it if nothing stands out."""
     rough = FusionSettings(
         height=2 * settings.coarse, gap=3 * settings.coarse, smallest=settings.smallest, seed=settings.seed
     )
-    found = find_objects(surface, cameras, rough) if settings.planes == 1 else None
+    one = empty is not None or settings.planes == 1
+    found = find_objects(surface, cameras, rough, empty) if one else None
     points = surface.vertices.astype(np.float64)
     kept = points if found is None or not found.number else points[found.labels >= 0]
     low, high = kept.min(0) - MARGIN, kept.max(0) + MARGIN

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from samepoint.data.recording import View
-from samepoint.fusion.change import changed
 from samepoint.fusion.frames import PosedFrame, camera_of, read_frames
 from samepoint.fusion.objects import find_objects, find_workspace, within_box
 from samepoint.fusion.planes import Plane
@@ -60,25 +59,22 @@ def fuse_scene(
 ) -> FusedScene:
     """Fuses coarsely to find the workspace, then finely inside it, and finds the objects.
 
-    `robot`: pixels that are never used. `empty`: the scene without objects: only what differs from it is fused, and
-    no plane is looked for.
+    `robot`: pixels that are never used. `empty`: the scene without objects, which takes the place of planes.
     """
     say = progress or (lambda _what, _done, _frames: None)
     cameras = np.stack([camera_of(view)[1][:3, 3] for view in views])
     chosen = views[:: max(1, len(views) // COARSE_FRAMES)]
-    if empty is not None:
-        settings = replace(settings, planes=0)
     box = settings.box
     if box is None:
-        frames = _frames(chosen, settings, robot, empty, say, "first pass")
+        frames = _frames(chosen, settings, robot, say, "first pass")
         rough = _surface(
             Volume(settings.coarse, settings.truncation, None, settings.device), frames, settings
         )
-        box = find_workspace(rough, cameras, settings)
-    frames = _frames(views, settings, robot, empty, say, "second pass")
+        box = find_workspace(rough, cameras, settings, empty)
+    frames = _frames(views, settings, robot, say, "second pass")
     volume = Volume(settings.voxel, settings.truncation, box, settings.device)
     surface = within_box(_surface(volume, frames, settings), box)
-    found = find_objects(surface, cameras, settings)
+    found = find_objects(surface, cameras, settings, empty)
     may_be = tuple(touching(surface, found.labels, found.clear, settings.gap))
     return FusedScene(surface, found.labels, found.clear, found.planes, box, may_be)
 
@@ -97,12 +93,10 @@ def _frames(
     views: Sequence[View],
     settings: FusionSettings,
     robot: Bool[np.ndarray, "h w"] | None,
-    empty: MeshViews | None,
     say: Progress,
     what: str,
 ) -> Iterator[PosedFrame]:
-    frames: Iterable[PosedFrame] = read_frames(views, settings.near, settings.far, robot)
-    for done, frame in enumerate(frames if empty is None else changed(frames, empty), 1):
+    for done, frame in enumerate(read_frames(views, settings.near, settings.far, robot), 1):
         yield frame
         say(what, done, len(views))
 

@@ -21,7 +21,7 @@ CREASE = 0.6
 CONVEX = 0.3
 """Normals open outwards if this much of their difference points along the step; else they bend over a crease."""
 DEARER = 30.0
-"""How much longer a step over a full crease (a right angle) is."""
+"""How much longer a step onto a point at a crease is."""
 PART = 0.12
 """A part with less than this share of a cluster is not counted as one."""
 
@@ -45,17 +45,16 @@ class SurfaceGraph:
         bend = self.normals[to] - self.normals[start]
         opening = (bend * step).sum(1) / np.maximum(self.length, 1e-9)
         bend = np.linalg.norm(bend, axis=1)
-        self.concave = np.where(opening < CONVEX * bend, bend, 0.0)
-        self.to, self.splits, self.start = to, splits, start
+        self.creased = np.zeros(len(self.points), dtype=bool)
+        self.creased[start[(bend >= CREASE) & (opening < CONVEX * bend)]] = True
+        self.to, self.splits = to, splits
 
     def parts(self) -> int:
         """How many large parts are left when the points at creases are taken away."""
-        creased = np.zeros(len(self.points), dtype=bool)
-        creased[self.start[self.concave >= CREASE]] = True
         label = np.full(len(self.points), -1)
         sizes = []
         for first in range(len(self.points)):
-            if label[first] >= 0 or creased[first]:
+            if label[first] >= 0 or self.creased[first]:
                 continue
             label[first], stack, size = len(sizes), [first], 0
             while stack:
@@ -63,7 +62,7 @@ class SurfaceGraph:
                 size += 1
                 for index in range(self.splits[point], self.splits[point + 1]):
                     other = self.to[index]
-                    if label[other] < 0 and not creased[other]:
+                    if label[other] < 0 and not self.creased[other]:
                         label[other] = len(sizes)
                         stack.append(other)
             sizes.append(size)
@@ -71,7 +70,7 @@ class SurfaceGraph:
 
     def nearest(self, seeds: Sequence[int]) -> Int[np.ndarray, " n"]:
         """For each of the cluster's points, which seed (of the thinned points) is nearest along the surface."""
-        cost = self.length * (1 + DEARER * self.concave)
+        cost = self.length * (1 + DEARER * self.creased[self.to])
         best = np.full(len(self.points), np.inf)
         owner = np.zeros(len(self.points), dtype=np.int64)
         queue: list[tuple[float, int, int]] = [(0.0, seed, k) for k, seed in enumerate(seeds)]

@@ -1,4 +1,4 @@
-"""What a labelled mesh looks like from the cameras: clean depth and one mask an object."""
+"""What a labelled mesh looks like from the cameras: clean depth and one mask an object; and how far away it is."""
 
 from __future__ import annotations
 
@@ -24,6 +24,11 @@ class MeshViews:
             core.Tensor(np.ascontiguousarray(surface.triangles, dtype=np.uint32)),
         )
         self._labels = np.append(labels, -1)
+
+    def distance(self, points: Float[np.ndarray, "n 3"]) -> Float32[np.ndarray, " n"]:
+        """Metres from points of the world to the mesh."""
+        queries = self._tensor(np.ascontiguousarray(points, dtype=np.float32))
+        return self._scene.compute_distance(queries).numpy()
 
     def render(
         self,
