@@ -1,4 +1,4 @@
-"""`samepoint data render | import | info | pairs | fuse`."""
+"""`samepoint data render | import | info | pairs | doctor | fuse`."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Annotated
 import tyro
 from tyro.constructors import PrimitiveConstructorSpec
 
+from samepoint.cli.doctor import Doctor
 from samepoint.cli.fuse import Fuse
 from samepoint.data.corrections import Corrections
 from samepoint.data.importers import import_dataset
@@ -138,5 +139,6 @@ Data = (
     | Annotated[Import, tyro.conf.subcommand("import")]
     | Annotated[Info, tyro.conf.subcommand("info")]
     | Annotated[Pairs, tyro.conf.subcommand("pairs")]
+    | Annotated[Doctor, tyro.conf.subcommand("doctor")]
     | Annotated[Fuse, tyro.conf.subcommand("fuse")]
 )

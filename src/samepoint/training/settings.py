@@ -28,7 +28,7 @@ class TrainingSettings:
     device: Literal["auto", "cpu", "cuda"] = "auto"
     devices: int = 1
     precision: Precision | Literal["auto"] = "auto"
-    lr: float = 1e-3
+    lr: float = 3e-3
     weight_decay: float = 1e-4
     schedule: Schedule = "cosine"
     clip_norm: float = 1.0
