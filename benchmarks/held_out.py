@@ -76,6 +76,6 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("out", type=Path)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--lr", type=float, default=1e-3, help="of the runs from samepoint-small")
+    parser.add_argument("--lr", type=float, default=3e-3, help="of the run from samepoint-small")
     options = parser.parse_args()
     main(options.out, options.seed, options.lr)

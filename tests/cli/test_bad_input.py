@@ -187,7 +187,8 @@ def test_steps_and_minutes_together(fails, photos, tmp_path):
 
 
 def test_frozen_statistics_of_random_weights(fails, photos, tmp_path):
-    fails(train(photos, tmp_path / "run", "--freeze-norm"), "--freeze-norm", "random weights have none")
+    arguments = train(photos, tmp_path / "run", "--init", "random", "--freeze-norm")
+    fails(arguments, "--freeze-norm", "random weights have none")
 
 
 def test_a_cycle_needs_another_image(fails, photos, tmp_path):

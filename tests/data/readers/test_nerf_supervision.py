@@ -10,7 +10,7 @@ from samepoint.data.decode import decode_view
 from samepoint.data.importers import write_native
 from samepoint.data.readers.bop import read_bop
 from samepoint.data.readers.nerf_supervision import read_nerf_supervision
-from samepoint.data.readers.nerf_supervision.ray_quantiles import ray_quantiles
+from samepoint.data.readers.nerf_supervision.quantiles import ray_quantiles
 from samepoint.errors import DataError
 from samepoint.geometry.cameras import project, unproject
 from samepoint.geometry.motions import invert, transform

@@ -27,7 +27,7 @@ from torch import Tensor
 from samepoint.data.checks import checked_poses, intrinsics_from, numbers
 from samepoint.data.corrections import OPENGL
 from samepoint.data.decode import image_size
-from samepoint.data.readers.nerf_supervision.ray_quantiles import likeliest_depth, ray_quantiles, row_blocks
+from samepoint.data.readers.nerf_supervision.quantiles import likeliest_depth, ray_quantiles, row_blocks
 from samepoint.data.readers.scratch_files import write_array, write_depth
 from samepoint.data.recording import Dataset, DepthFile, Moment, Recording, Split, View
 from samepoint.errors import DataError

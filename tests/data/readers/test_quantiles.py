@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from samepoint.data.readers.nerf_supervision import ray_quantiles as module
-from samepoint.data.readers.nerf_supervision.ray_quantiles import likeliest_depth, ray_quantiles
+from samepoint.data.readers.nerf_supervision import quantiles as module
+from samepoint.data.readers.nerf_supervision.quantiles import likeliest_depth, ray_quantiles
 
 SHAPE = (7, 5, 11)
 
