@@ -71,8 +71,7 @@ def train(
     settings = dataclasses.replace(settings, precision=_precision(out, settings, resume))
     store = FrameStore(training_split(open_dataset(data)), max_size=size)
     torch.manual_seed(settings.seed)
-    trained = fits_shipped(recipe.network) if init == "pretrained" else init != "random"
-    stages = recipe.stages(store, from_run=trained)
+    stages = recipe.stages(store, from_run=init not in ("random", "pretrained"))
     network = DescriptorNetwork(recipe.network, init, torch.Generator().manual_seed(settings.seed))
     out.mkdir(parents=True, exist_ok=True)
     identity = {
