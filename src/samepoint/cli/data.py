@@ -72,7 +72,7 @@ class Render:
 class Import:
     """Convert recordings of another form into the native one (BOP).
 
-    `form`: a name from docs/data.md (a wrong one lists them).
+    `form`: a name from docs/formats.md (a wrong one lists them).
     """
 
     form: tyro.conf.Positional[str]

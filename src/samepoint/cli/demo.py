@@ -10,7 +10,7 @@ from samepoint.workflows.demonstration import TABLE_TOP, Demo, demo
 
 @dataclass(frozen=True)
 class DemoCommand:
-    """Render a table-top data set, train on it, and see how well the result finds points (about ten minutes).
+    """Render a table-top data set, train on it, and see how well the result finds points (about six minutes).
 
     `out`: folder for data, run, evaluation.json and report.html. `minutes`: training time. `init`: auto (from
     samepoint-small, the network that comes with samepoint), random, or a run folder. `families`: of objects.

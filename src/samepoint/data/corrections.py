@@ -9,11 +9,15 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 import torch
+from jaxtyping import Float
+from torch import Tensor
 
 from samepoint.data.recording import Dataset, Moment, View
 from samepoint.errors import DataError
 from samepoint.geometry.motions import invert
 
+Axes = Literal["opencv", "opengl"]
+Direction = Literal["camera-to-world", "world-to-camera"]
 OPENGL = torch.diag(torch.tensor([1.0, -1.0, -1.0, 1.0]))
 """camera_opengl from camera_opencv, and back."""
 
@@ -27,8 +31,8 @@ class Corrections:
     the recording says. `world_scale`: metres a unit of the poses.
     """
 
-    axes: Literal["opencv", "opengl"] = "opencv"
-    poses: Literal["camera-to-world", "world-to-camera"] = "camera-to-world"
+    axes: Axes = "opencv"
+    poses: Direction = "camera-to-world"
     depth_scale: float | None = None
     world_scale: float = 1.0
 
@@ -37,6 +41,12 @@ class Corrections:
             value = getattr(self, name)
             if value is not None and not 0 < value < float("inf"):
                 raise DataError(f"{name} is {value}", mend="give the metres of one unit, such as 0.001")
+
+
+def as_meant(written: Float[Tensor, "*b 4 4"], poses: Direction, axes: Axes) -> Float[Tensor, "*b 4 4"]:
+    """`world_from_camera` with OpenCV's axes, a new tensor, of poses that are written otherwise."""
+    pose = invert(written) if poses == "world-to-camera" else written
+    return pose @ OPENGL if axes == "opengl" else pose.clone()
 
 
 def corrected(dataset: Dataset, corrections: Corrections) -> Dataset:
@@ -60,11 +70,7 @@ def _moment(moment: Moment, corrections: Corrections) -> Moment:
 def _view(view: View, corrections: Corrections) -> View:
     pose, depth = view.world_from_camera, view.depth
     if pose is not None:
-        if corrections.poses == "world-to-camera":
-            pose = invert(pose)
-        if corrections.axes == "opengl":
-            pose = pose @ OPENGL
-        pose = pose.clone()
+        pose = as_meant(pose, corrections.poses, corrections.axes)
         pose[:3, 3] *= corrections.world_scale
     if depth is not None and corrections.depth_scale is not None:
         depth = replace(depth, metres_per_unit=corrections.depth_scale)

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from samepoint.data.recording import View
-from samepoint.fusion.frames import PosedFrame, camera_of, read_frames
+from samepoint.fusion.frames import camera_of, read_frames
 from samepoint.fusion.objects import find_objects, find_workspace, within_box
 from samepoint.fusion.planes import Plane
 from samepoint.fusion.settings import Box, FusionSettings
 from samepoint.fusion.touching import split, touching
 from samepoint.fusion.views import MeshViews, triangle_labels
-from samepoint.fusion.volume import Surface, Volume, fuse
+from samepoint.fusion.volume import Surface, Volume
 
 Progress = Callable[[str, int, int], None]
 """(what is being done, frames done, frames in all)."""
@@ -40,6 +41,7 @@ class FusedScene:
     def number(self) -> int:
         return len(self.may_be)
 
+    @cached_property
     def views(self) -> MeshViews:
         """The scene as its cameras see it."""
         return MeshViews(self.surface, triangle_labels(self.labels, self.surface.triangles))
@@ -66,14 +68,11 @@ def fuse_scene(
     chosen = views[:: max(1, len(views) // COARSE_FRAMES)]
     box = settings.box
     if box is None:
-        frames = _frames(chosen, settings, robot, say, "first pass")
-        rough = _surface(
-            Volume(settings.coarse, settings.truncation, None, settings.device), frames, settings
-        )
+        volume = Volume(settings.coarse, settings.truncation, None, settings.device)
+        rough = _surface(volume, chosen, settings, robot, say, "first pass")
         box = find_workspace(rough, cameras, settings, empty)
-    frames = _frames(views, settings, robot, say, "second pass")
     volume = Volume(settings.voxel, settings.truncation, box, settings.device)
-    surface = within_box(_surface(volume, frames, settings), box)
+    surface = within_box(_surface(volume, views, settings, robot, say, "second pass"), box)
     found = find_objects(surface, cameras, settings, empty)
     may_be = tuple(touching(surface, found.labels, found.clear, settings.gap))
     return FusedScene(surface, found.labels, found.clear, found.planes, box, may_be)
@@ -89,26 +88,15 @@ def split_by_clicks(
     )
 
 
-def _frames(
+def _surface(
+    volume: Volume,
     views: Sequence[View],
     settings: FusionSettings,
     robot: Bool[np.ndarray, "h w"] | None,
     say: Progress,
     what: str,
-) -> Iterator[PosedFrame]:
+) -> Surface:
     for done, frame in enumerate(read_frames(views, settings.near, settings.far, robot), 1):
-        yield frame
+        volume.integrate(frame, settings.far)
         say(what, done, len(views))
-
-
-def _surface(volume: Volume, frames: Iterator[PosedFrame], settings: FusionSettings) -> Surface:
-    counted = 0
-
-    def counting() -> Iterator[PosedFrame]:
-        nonlocal counted
-        for frame in frames:
-            counted += 1
-            yield frame
-
-    fuse(volume, counting(), settings.far)
-    return volume.surface(min(SEEN_BY, max(1.0, counted / 4)))
+    return volume.surface(min(SEEN_BY, max(1.0, len(views) / 4)))

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from samepoint.data.corrections import Corrections
+from samepoint.data.corrections import Corrections, corrected
 from samepoint.data.doctor.cameras import check_intrinsics
 from samepoint.data.doctor.depth import check_along, check_unit, median_depth
 from samepoint.data.doctor.diagnosis import diagnose
@@ -22,7 +22,6 @@ from samepoint.data.doctor.refusals import check_rotations, refused
 from samepoint.data.doctor.registration import FRAMES, LONG_SIDE, check_registration, measure_shift
 from samepoint.data.doctor.times import check_times
 from samepoint.data.open import open_dataset
-from samepoint.data.recording import View
 from samepoint.errors import DataError
 from samepoint.files import write_json
 from samepoint.viewers.doctor_pictures import draw_recording
@@ -63,7 +62,8 @@ def examine(path: Path, corrections: Corrections | None = None, out: Path | None
     corrections = corrections or Corrections()
     path = Path(path)
     try:
-        dataset = open_dataset(path)
+        depth_only = Corrections(depth_scale=corrections.depth_scale)
+        dataset = corrected(open_dataset(path), depth_only)  # a reading says how poses are meant
         every = footage_of(dataset)
         chosen = [every[i] for i in evenly(range(len(every)), RECORDINGS)]
         results = [_recording(footage, corrections, out) for footage in chosen]
@@ -83,7 +83,6 @@ def examine(path: Path, corrections: Corrections | None = None, out: Path | None
 def _recording(
     footage: Footage, corrections: Corrections, out: Path | None
 ) -> tuple[list[Finding], list[Path]]:
-    footage = replace(footage, views=tuple(_with_unit(view, corrections) for view in footage.views))
     values, invalid = check_values(footage)
     whole = with_fitting_depth(footage)
     case = Case(whole, invalid)
@@ -116,10 +115,3 @@ def _recording(
     path = Path(out) / f"{footage.name.replace('/', '_')}.png"
     draw_recording(path, footage.name, findings, warps, edges)
     return findings, [path]
-
-
-def _with_unit(view: View, corrections: Corrections) -> View:
-    """Poses are left as written: a reading says how they are meant."""
-    if view.depth is None or corrections.depth_scale is None:
-        return view
-    return replace(view, depth=replace(view.depth, metres_per_unit=corrections.depth_scale))

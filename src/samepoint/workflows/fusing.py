@@ -59,7 +59,7 @@ def fuse_dataset(
     dataset = open_dataset(path)
     scans, others, empty = _sorted_out(dataset.recordings, fusing)
     robot = _robot(others)
-    behind = None if empty is None else _fused(empty, fusing, robot, None, {}, say).views()
+    behind = None if empty is None else _fused(empty, fusing, robot, None, {}, say).views
     clicks = {} if fusing.clicks is None else _read_clicks(fusing.clicks, scans)
     rows: list[dict[str, Any]] = []
     with folder_written_whole(out) as draft:
@@ -171,7 +171,7 @@ def _in_world(
 ) -> Float[np.ndarray, "c 3"]:
     """Where the clicked pixels lie on the surface."""
     by_name = {view.image.name: view for view in views}
-    rendered, points = scene.views(), []
+    rendered, points = scene.views, []
     for name, (u, v) in clicks:
         if name not in by_name:
             raise DataError(f"no image is called {name}", mend=f"names are like {views[0].image.name}")
@@ -206,7 +206,7 @@ def _centre(scene: FusedScene, k: int) -> Float[np.ndarray, " 3"]:
 def _write(
     recording: Recording, scene: FusedScene, ids: Sequence[int], target: SceneWriter, depth: str
 ) -> None:
-    rendered = scene.views()
+    rendered = scene.views
     for moment in recording.moments:
         written = [_written(view, scene, ids, rendered, depth) for view in moment.views]
         target.add_moment(written, moment.time, moment.sync_group)
@@ -260,7 +260,7 @@ def _picture(recording: Recording, scene: FusedScene) -> tuple[list[Path], list[
     """Frames spread over the recording, the objects in them, and a name for each object."""
     views = usable_views(recording)
     chosen = [views[i] for i in np.unique(np.linspace(0, len(views) - 1, PICTURE_FRAMES).round().astype(int))]
-    rendered = scene.views()
+    rendered = scene.views
     labels = [rendered.render(*camera_of(view), image_size(view.image))[1] for view in chosen]
     names = [
         f"{k + 1}: {' x '.join(f'{100 * edge:.0f}' for edge in scene.extent(k))} cm"

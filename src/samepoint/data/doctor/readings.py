@@ -8,8 +8,7 @@ from typing import Literal
 from jaxtyping import Float
 from torch import Tensor
 
-from samepoint.data.corrections import OPENGL, Corrections
-from samepoint.geometry.motions import invert
+from samepoint.data.corrections import Axes, Corrections, Direction, as_meant
 from samepoint.geometry.pixels import resize_matrix
 
 STEPS = 7200
@@ -26,8 +25,8 @@ class Reading:
     `focal`: the true focal length over the written one. `late`: the pose of frame n stands at frame n + late.
     """
 
-    poses: Literal["camera-to-world", "world-to-camera"] = "camera-to-world"
-    axes: Literal["opencv", "opengl"] = "opencv"
+    poses: Direction = "camera-to-world"
+    axes: Axes = "opencv"
     scale: float = 1.0
     along: Literal["axis", "ray"] = "axis"
     size: float = 1.0
@@ -41,8 +40,7 @@ class Reading:
 
     def world_from_camera(self, written: Float[Tensor, "*b 4 4"]) -> Float[Tensor, "*b 4 4"]:
         """Poses as read; translations in metres of depth as written."""
-        pose = invert(written) if self.poses == "world-to-camera" else written
-        pose = pose @ OPENGL if self.axes == "opengl" else pose.clone()
+        pose = as_meant(written, self.poses, self.axes)
         pose[..., :3, 3] /= self.scale
         return pose
 
