@@ -13,6 +13,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+import torch
 
 from samepoint.data.mesh import load_mesh
 from samepoint.data.readers.bop import read_bop
@@ -276,6 +277,17 @@ def test_noise_changes_depth_and_poses_a_little_and_leaves_holes(rendered: Calla
     assert 0 < np.median(np.abs(a - b)[both]) < 0.02
     shift = clean[0].world_from_camera - noisy[0].world_from_camera  # type: ignore[operator]
     assert 0 < shift.abs().max() < 0.05
+    for of_clean, of_noisy in zip(clean, noisy):  # the scene and the true poses are the same to the last view
+        for one, other in zip(of_clean.placements, of_noisy.placements):
+            assert torch.equal(one.camera_from_object, other.camera_from_object)  # type: ignore[arg-type]
+
+
+def test_close_ups_are_nearer_than_overviews(rendered: Callable[..., Dataset]) -> None:
+    far, near = (
+        [p.camera_from_object[2, 3] for v in rendered(scenes=1, close_ups=share).views() for p in v.placements]
+        for share in (0.0, 1.0)
+    )
+    assert torch.stack(near).median() < 0.8 * torch.stack(far).median()
 
 
 def test_gripper_in_view_covers_part_of_the_scan(rendered: Callable[..., Dataset]) -> None:

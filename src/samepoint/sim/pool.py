@@ -18,8 +18,8 @@ from samepoint.sim.patterns import Picture
 from samepoint.sim.prints import paint, read_texture_folder
 from samepoint.sim.settings import SPLITS, RenderSettings
 
-Purpose = Literal["shape", "texture", "deal", "scene"]
-PURPOSES: tuple[Purpose, ...] = ("shape", "texture", "deal", "scene")
+Purpose = Literal["shape", "texture", "deal", "scene", "sensor"]
+PURPOSES: tuple[Purpose, ...] = ("shape", "texture", "deal", "scene", "sensor")
 
 
 @dataclass(frozen=True)

@@ -17,8 +17,8 @@ from samepoint.sim.renderer import Renderer, Shot, intrinsics
 from samepoint.sim.settings import RenderMode, RenderSettings
 from samepoint.sim.world import Thing, World
 
-CLOSE_UPS, HANDS = 0.3, 0.2
-"""Shares of the views of a scan that are close-ups and of the moments of a shuffle with a hand."""
+HANDS = 0.2
+"""Share of the moments of a shuffle with a hand."""
 FRONT = -np.pi / 2
 """The azimuth from which objects are seen from the front."""
 
@@ -34,12 +34,14 @@ class WrittenMoment:
 
 @dataclass(frozen=True)
 class Studio:
-    """Everything a recording is made with. `present` are the things on the table just now."""
+    """Everything a recording is made with. `sensor` draws the sensor's errors, so that the scene is the same without
+    them. `present` are the things on the table just now."""
 
     world: World
     renderer: Renderer
     settings: RenderSettings
     generator: np.random.Generator
+    sensor: np.random.Generator
     fovy: float
     exposure: float
     present: tuple[Thing, ...] = ()
@@ -92,15 +94,15 @@ class Studio:
         shot = replace(shot, image=_exposed(shot.image, self.exposure))
         if self.settings.noise:
             shot = self._disturbed(shot, float(k_matrix[0, 0]))
-            world_from_camera = noisy_pose(self.generator, world_from_camera)
+            world_from_camera = noisy_pose(self.sensor, world_from_camera)
         labels = label_of_geom[shot.geoms]
         return WrittenView(camera, shot.image, k_matrix, world_from_camera, shot.depth, labels, placements)
 
     def _disturbed(self, shot: Shot, focal: float) -> Shot:
         return replace(
             shot,
-            image=noisy_image(self.generator, shot.image),
-            depth=noisy_depth(self.generator, shot.depth, focal),
+            image=noisy_image(self.sensor, shot.image),
+            depth=noisy_depth(self.sensor, shot.depth, focal),
         )
 
 
@@ -121,7 +123,7 @@ def scan(studio: Studio) -> Iterator[WrittenMoment]:
         azimuth = start + turns * 2 * np.pi * along
         if sector < np.pi:
             azimuth = FRONT + sector * (2 * along - 1)
-        near = g.uniform() < CLOSE_UPS
+        near = g.uniform() < settings.close_ups
         pose = (close_up if near else overview)(g, balls, studio.fovy, float(azimuth), studio.max_roll)
         if settings.gripper:
             far = min(np.linalg.norm(pose[:3, 3] - centre) - radius for centre, radius in balls)

@@ -127,7 +127,13 @@ def render_scene(root: Path, settings: RenderSettings, job: Job) -> None:
     try:
         fovy = float(np.deg2rad(generator.uniform(35, 60)))
         studio = Studio(
-            world, renderer, settings, generator, fovy, exposure=float(generator.uniform(0.36, 0.58))
+            world,
+            renderer,
+            settings,
+            generator,
+            stream(settings.seed, split, "sensor", number),
+            fovy,
+            exposure=float(generator.uniform(0.36, 0.58)),
         )
         with SceneWriter(root, SPLITS[split], number, mode) as scene:
             for moment in MODES[mode](studio):

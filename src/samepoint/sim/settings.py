@@ -24,8 +24,9 @@ class RenderSettings:
     validation, test) may draw from. `objects_per_scene`, `distractors`: (lowest, highest). `max_roll`
     of the camera, `max_yaw` of objects about their usual direction, `sector` of a scan to either side of the
     front: degrees. `same_objects`: validation and test show the training objects, in new scenes, where otherwise
-    they have their own. `noise`: depth, colour and pose errors of a sensor. `gripper`: a wrist camera's gripper is in
-    view of scans.
+    they have their own. `close_ups`: share of the views of a scan that one object fills. `noise`: depth, colour and
+    pose errors of a sensor, the scenes and cameras being the same as without. `gripper`: a wrist camera's gripper
+    is in view of scans.
     `texture_folder`: images for the main parts of objects. The result does not depend on `workers`.
     """
 
@@ -43,6 +44,7 @@ class RenderSettings:
     max_roll: float = 45.0
     max_yaw: float = 180.0
     sector: float = 180.0
+    close_ups: float = 0.3
     same_objects: bool = False
     noise: bool = False
     gripper: bool = False
@@ -78,6 +80,7 @@ class RenderSettings:
             ("distractors", not 0 <= self.distractors[0] <= self.distractors[1] <= 20),
             ("instances", min(self.instances) < 1), ("max_roll", not 0 <= self.max_roll <= 180),
             ("max_yaw", not 0 <= self.max_yaw <= 180), ("sector", not 0 < self.sector <= 180),
+            ("close_ups", not 0 <= self.close_ups <= 1),
         ]  # fmt: skip
         for name, bad in wrong:
             if bad:
