@@ -1,8 +1,8 @@
-"""Random weights against samepoint-small on the amazon box: python benchmarks/real_starts.py REALDATA OUT [--seeds 0 1].
+"""Random weights against samepoint-small as starts: python benchmarks/real_starts.py REALDATA OUT [--seeds 0 1].
 
-The ways of training that see RGB alone, five minutes on one core each; the two starts of a cell train side by side, so
-that both have the same machine. Scored as in real_recordings.py, on all three recordings. Runs that are there already
-in OUT are kept; the result is OUT/real-starts.json.
+The ways of training that see RGB alone, on the amazon box, five minutes on one core each; the two starts of a cell
+train side by side, so that both have the same machine. Scored as in real_recordings.py, on all three recordings. Runs
+that are there already in OUT are kept; the result is OUT/real-starts.json.
 """
 
 from __future__ import annotations

@@ -6,9 +6,9 @@
     python benchmarks/scans.py training DATA OUT [--minutes 4] [--seeds 0 1 2]
     python benchmarks/scans.py long DATA           500 frames of 640x480
 
-`render` makes the same scans twice, with exact depth and poses, and as a sensor sees them (depth noise that grows with
-the distance, holes at edges and at grazing angles, poses off by 2 mm and 0.3 degrees), and fuses the second. Images are
-the sensor's in all that is trained. Results: benchmarks/results/scans-NAME.json.
+`render` makes the same scans twice, with exact depth and poses, and as a sensor sees them (depth noise that grows
+with the distance, holes at edges and at grazing angles, poses off by 2 mm and 0.3 degrees), and fuses the second.
+Images are the sensor's in all that is trained. Results: benchmarks/results/scans-NAME.json.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ from samepoint.geometry.pixels import in_frame
 from samepoint.sim.render import render_dataset
 from samepoint.sim.settings import RenderSettings
 from samepoint.training.settings import TrainingSettings
-from samepoint.types import Outcome
+from samepoint.types import Outcome, Size
 from samepoint.workflows.demonstration import SHORT_RUN
 from samepoint.workflows.evaluation import evaluate_run
 from samepoint.workflows.fusing import Fusing, fuse_dataset
@@ -265,7 +265,7 @@ def _truly_visible(scene: TrueScene, a: Frame, b: Frame, uv: Tensor) -> tuple[Te
     assert a.view.world_from_camera is not None
     assert b.view.world_from_camera is not None
     depth, _ = scene.views.render(
-        a.intrinsics.double().numpy(), a.view.world_from_camera.double().numpy(), a.image.shape[1:]
+        a.intrinsics.double().numpy(), a.view.world_from_camera.double().numpy(), _size(a)
     )
     rows, columns = uv[:, 1].long(), uv[:, 0].long()
     xyz = transform(
@@ -273,9 +273,12 @@ def _truly_visible(scene: TrueScene, a: Frame, b: Frame, uv: Tensor) -> tuple[Te
     )
     uv_b, z = project(b.intrinsics, transform(invert(b.view.world_from_camera), xyz))
     first = scene.first_hit(b.view.world_from_camera[:3, 3].double().numpy(), xyz.double().numpy())
-    height, width = b.image.shape[1:]
     visible = torch.from_numpy(first >= 1 - 0.001 / np.maximum(z.numpy(), 0.05))
-    return visible, in_frame(uv_b, (height, width)) & (z > 0)
+    return visible, in_frame(uv_b, _size(b)) & (z > 0)
+
+
+def _size(frame: Frame) -> Size:
+    return frame.image.shape[1], frame.image.shape[2]
 
 
 def _said(a: Frame, b: Frame, uv: Tensor) -> dict[str, Tensor]:
@@ -283,9 +286,7 @@ def _said(a: Frame, b: Frame, uv: Tensor) -> dict[str, Tensor]:
     for frame in (a, b):
         assert frame.intrinsics is not None
         assert frame.view.world_from_camera is not None
-        cameras.append(
-            PosedCamera(frame.intrinsics, frame.view.world_from_camera, tuple(frame.image.shape[1:]))
-        )
+        cameras.append(PosedCamera(frame.intrinsics, frame.view.world_from_camera, _size(frame)))
     assert a.depth is not None
     assert b.depth is not None
     found = correspond_by_depth(uv, depth_at(a.depth, uv), cameras[0], cameras[1], b.depth)

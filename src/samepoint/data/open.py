@@ -42,10 +42,18 @@ def open_dataset(path: Path | str, *, cache_dir: Path | None = None) -> Dataset:
             f"is a recording in the form {form!r}, which is imported first", where=path, mend=mend
         )
     if is_frames(path):
-        return read_frames(path)
+        return _straight(read_frames(path))
     if has_images(path):
         return read_photos(path)
     videos = sorted(p.name for p in path.iterdir() if p.suffix.lower() in VIDEO_SUFFIXES)
     if videos:
         raise DataError("holds no images but a video", where=path, mend=f"give the file {path / videos[0]}")
     raise DataError("is no known form of data set", where=path, mend=f"give {FORMS}")
+
+
+def _straight(dataset: Dataset) -> Dataset:
+    """DataError for images that a lens bends: pixels and rays would not agree."""
+    if any(view.lens is not None for view in dataset.views()):
+        mend = f"samepoint data import frames {dataset.root} --out DATA straightens them"
+        raise DataError("its images are bent (distortion in intrinsics.json)", where=dataset.root, mend=mend)
+    return dataset

@@ -8,6 +8,7 @@ import torch
 
 from samepoint.data.decode import decode_view
 from samepoint.data.importers import import_dataset
+from samepoint.data.open import open_dataset
 from samepoint.data.readers.frames import is_frames, read_frames
 from samepoint.errors import DataError
 from samepoint.geometry.cameras import project, unproject
@@ -75,6 +76,15 @@ def camera(folder, **changes):
     path.write_text(json.dumps({k: v for k, v in content.items() if v is not None}))
 
 
+def test_bent_images_are_straightened_by_import_and_refused_otherwise(folder, tmp_path):
+    camera(folder, distortion=[-0.2, 0.05, 0.001, 0, 0])
+    assert all(view.lens.coefficients == (-0.2, 0.05, 0.001, 0, 0) for view in read_frames(folder).views())
+    with pytest.raises(DataError, match=r"bent.*samepoint data import frames"):
+        open_dataset(folder)
+    import_dataset("frames", folder, tmp_path / "straight")
+    assert all(view.lens is None for view in open_dataset(tmp_path / "straight").views())
+
+
 @pytest.mark.parametrize(
     ("break_it", "message"),
     [
@@ -83,8 +93,8 @@ def camera(folder, **changes):
         (lambda f: camera(f, depth_unit_m=-1), "depth_unit_m is -1"),
         (lambda f: camera(f, fx=None, cy=None), "lacks fx, cy"),
         (lambda f: camera(f, fx=0), "camera matrix"),
-        (lambda f: camera(f, fx="wide"), "expected 9 numbers"),
-        (lambda f: camera(f, width=640), r"is for 640x12 images, but 000\.png is 16x12"),
+        (lambda f: camera(f, fx="wide"), "expected 4 numbers"),
+        (lambda f: camera(f, width=640), r"is for images 640 pixels wide, but 000\.png is 16x12"),
         (lambda f: np.savetxt(f / "pose" / "001.txt", np.diag([1, 1, -1, 1])), r"001\.txt: .*mirrored"),
         (lambda f: np.savetxt(f / "pose" / "001.txt", np.full((4, 4), np.nan)), r"001\.txt: .*finite"),
         (lambda f: np.savetxt(f / "pose" / "001.txt", np.eye(3)), r"001\.txt: has 9 numbers, not 16"),

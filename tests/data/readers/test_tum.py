@@ -222,7 +222,7 @@ def nameless(folder):
         ),
         (lambda f: (f / "groundtruth.txt").write_text(""), r"groundtruth\.txt: lists nothing"),
         (lambda f: (f / "intrinsics.json").write_text("{"), r"intrinsics\.json: is not valid JSON"),
-        (lambda f: (f / "intrinsics.json").write_text("[]"), r"intrinsics\.json: is not a mapping"),
+        (lambda f: (f / "intrinsics.json").write_text("[]"), r"intrinsics\.json: lacks fx, fy, cx, cy"),
         (lambda f: intrinsics(f, fx=None, cy=None), r"intrinsics\.json: lacks fx, cy"),
         (lambda f: intrinsics(f, fx=-1), "camera matrix"),
         (lambda f: intrinsics(f, fx="wide"), "expected 4 numbers"),

@@ -2,25 +2,22 @@
 
     color/NAME.jpg   depth/NAME.png   pose/NAME.txt   intrinsics.json   train.txt   test.txt
 
-intrinsics.json: {"width", "height", "fx", "fy", "cx", "cy", "depth_unit_m"}; depth along the optical axis,
-registered to colour, 0 unknown; pose: 4x4 camera-to-world, metres, OpenCV axes.
+intrinsics.json: see `camera_file`; depth along the optical axis, registered to colour, 0 unknown; pose: 4x4
+camera-to-world, metres, OpenCV axes.
 """
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from jaxtyping import Float
-from torch import Tensor
 
-from samepoint.data.checks import checked_poses, intrinsics_from
-from samepoint.data.decode import IMAGE_SUFFIXES, image_size
+from samepoint.data.checks import checked_poses
+from samepoint.data.decode import IMAGE_SUFFIXES
+from samepoint.data.readers.camera_file import CAMERA_FILE, CameraFile, read_camera_file
+from samepoint.data.readers.camera_numbers import check_image
 from samepoint.data.recording import Dataset, DepthFile, Moment, Recording, Split, View
 from samepoint.errors import DataError
-from samepoint.files import read_json
 
 COLOUR = ("color", "colour", "rgb")
 LISTS: dict[str, Split] = {
@@ -34,9 +31,7 @@ DEPTH_SUFFIXES = frozenset({".png", ".tif", ".tiff", ".npy"})
 
 def is_frames(root: Path) -> bool:
     """Whether a folder has colour frames beside depth, poses or intrinsics."""
-    return _colour(root) is not None and any(
-        (root / n).exists() for n in ("depth", "pose", "intrinsics.json")
-    )
+    return _colour(root) is not None and any((root / n).exists() for n in ("depth", "pose", CAMERA_FILE))
 
 
 def read_frames(root: Path) -> Dataset:
@@ -67,7 +62,10 @@ def read_frames(root: Path) -> Dataset:
 
 def _views(root: Path, images: dict[str, Path]) -> dict[str, View]:
     depths = _files(root / "depth", DEPTH_SUFFIXES)
-    intrinsics, unit = _intrinsics(root / "intrinsics.json", next(iter(images.values())), bool(depths))
+    camera = _camera(root / CAMERA_FILE, next(iter(images.values())), bool(depths))
+    intrinsics, lens, unit = (
+        (None, None, None) if camera is None else (camera.intrinsics, camera.lens, camera.metres_per_unit)
+    )
     files = {
         stem: path for stem, path in _files(root / "pose", frozenset({".txt"})).items() if stem in images
     }
@@ -76,33 +74,19 @@ def _views(root: Path, images: dict[str, Path]) -> dict[str, View]:
     views: dict[str, View] = {}
     for stem, image in images.items():
         depth = DepthFile(depths[stem], unit) if unit is not None and stem in depths else None
-        views[stem] = View("cam0", image, intrinsics, poses.get(stem), depth)
+        views[stem] = View("cam0", image, intrinsics, poses.get(stem), depth, lens=lens)
     return views
 
 
-def _intrinsics(path: Path, image: Path, has_depth: bool) -> tuple[Float[Tensor, "3 3"] | None, float | None]:
-    """The camera matrix and the metres of a depth unit."""
+def _camera(path: Path, image: Path, has_depth: bool) -> CameraFile | None:
     if not path.exists():
         if has_depth:
-            mend = "write intrinsics.json with width height fx fy cx cy depth_unit_m"
+            mend = f"write {CAMERA_FILE} with width height fx fy cx cy depth_unit_m"
             raise DataError("depth without intrinsics", where=path.parent, mend=mend)
-        return None, None
-    content: dict[str, Any] = read_json(path)
-    lacking = [k for k in ("fx", "fy", "cx", "cy", *(["depth_unit_m"] * has_depth)) if k not in content]
-    if lacking:
-        raise DataError(f"lacks {', '.join(lacking)}", where=path, mend="add them (pixels; metres)")
-    fx, fy, cx, cy = (content[k] for k in ("fx", "fy", "cx", "cy"))
-    height, width = image_size(image)
-    declared = (content.get("width", width), content.get("height", height))
-    if declared != (width, height):
-        what = f"is for {declared[0]}x{declared[1]} images, but {image.name} is {width}x{height}"
-        raise DataError(what, where=path, mend="give the intrinsics of the images as they are")
-    unit = content.get("depth_unit_m")
-    if unit is not None and not (isinstance(unit, float | int) and 0 < unit < math.inf):
-        raise DataError(
-            f"depth_unit_m is {unit!r}", where=path, mend="give the metres of one depth unit (0.001)"
-        )
-    return intrinsics_from((fx, 0, cx, 0, fy, cy, 0, 0, 1), path), None if unit is None else float(unit)
+        return None
+    camera = read_camera_file(path, needs_unit=has_depth)
+    check_image(image, camera.width, camera.height, path)
+    return camera
 
 
 def _pose(path: Path) -> np.ndarray:

@@ -5,16 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from samepoint.errors import DataError, MissingDependencyError
+from samepoint.data.readers.extra_packages import package
+from samepoint.errors import DataError
 
 
 def read_mapping(path: Path) -> dict[Any, Any]:
     """The content of a YAML file of keys and values, or a DataError that says where it breaks."""
-    try:
-        import yaml
-    except ImportError as error:
-        mend = 'pip install "samepoint[formats]"'
-        raise MissingDependencyError("reading YAML files needs the package PyYAML", mend=mend) from error
+    yaml = package("yaml", "reading YAML files", install="PyYAML")
     try:
         content = yaml.load(path.read_bytes(), getattr(yaml, "CSafeLoader", yaml.SafeLoader))
     except FileNotFoundError as error:

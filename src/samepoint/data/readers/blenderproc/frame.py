@@ -15,7 +15,8 @@ import numpy as np
 from jaxtyping import Float, Float32, Int64, UInt8
 from torch import Tensor
 
-from samepoint.errors import DataError, MissingDependencyError
+from samepoint.data.readers.extra_packages import package
+from samepoint.errors import DataError
 
 KEYS = (
     "colors",
@@ -37,11 +38,7 @@ FAR = 1000.0
 
 def read_content(path: Path) -> dict[str, Any]:
     """The entries of KEYS that the file has. MissingDependencyError without h5py."""
-    try:
-        import h5py
-    except ImportError as error:
-        mend = 'pip install "samepoint[formats]"'
-        raise MissingDependencyError("reading blenderproc needs the package h5py", mend=mend) from error
+    h5py = package("h5py", "reading blenderproc")
     try:
         with h5py.File(path, "r") as file:
             values = {key: item[()] for key in KEYS if isinstance(item := file.get(key), h5py.Dataset)}

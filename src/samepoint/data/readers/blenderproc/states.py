@@ -22,9 +22,9 @@ from torch import Tensor
 from samepoint.data.checks import checked_poses, intrinsics_from, numbers
 from samepoint.data.corrections import OPENGL
 from samepoint.data.readers.blenderproc.frame import parsed
+from samepoint.data.readers.camera_file import CAMERA_FILE, read_camera_file
 from samepoint.data.readers.camera_numbers import pinhole
 from samepoint.errors import DataError
-from samepoint.files import read_json
 from samepoint.types import Size
 
 
@@ -62,14 +62,14 @@ def frame_intrinsics(state: Mapping[str, Any], size: Size, path: Path) -> Float[
     if "cam_K" in state:
         return intrinsics_from(state["cam_K"], path)
     height, width = size
-    side = path.parent / "intrinsics.json"
+    side = path.parent / CAMERA_FILE
     if "fov_x" in state:
         (angle,) = numbers(state["fov_x"], 1, path)
         if not 0 < angle < math.pi:
             raise DataError(f"fov_x is {angle:g}", where=path, mend="write it in radians")
         f = width / 2 / math.tan(angle / 2)
         return pinhole(f, f, (width - 1) / 2, (height - 1) / 2, path)
-    return _from_json(side, size) if side.is_file() else None
+    return _from_file(side, size) if side.is_file() else None
 
 
 def object_poses(states: object, where: object) -> dict[str, Float64[np.ndarray, "4 4"]]:
@@ -90,16 +90,13 @@ def object_poses(states: object, where: object) -> dict[str, Float64[np.ndarray,
     return poses
 
 
-def _from_json(path: Path, size: Size) -> Float[Tensor, "3 3"]:
-    content: dict[str, Any] = read_json(path)
-    lacking = [k for k in ("fx", "fy", "cx", "cy") if not isinstance(content, dict) or k not in content]
-    if lacking:
-        raise DataError(f"lacks {', '.join(lacking)}", where=path, mend="add them (pixels)")
-    declared = (content.get("height", size[0]), content.get("width", size[1]))
+def _from_file(path: Path, size: Size) -> Float[Tensor, "3 3"]:
+    camera = read_camera_file(path)
+    declared = (camera.height or size[0], camera.width or size[1])
     if declared != size:
         what = f"is for {declared[1]}x{declared[0]} images, but these are {size[1]}x{size[0]}"
         raise DataError(what, where=path, mend="give the intrinsics of the images as they are")
-    return pinhole(content["fx"], content["fy"], content["cx"], content["cy"], path)
+    return camera.intrinsics
 
 
 def _side_file(path: Path) -> Any:

@@ -20,14 +20,13 @@ images hold it), transforms.yaml, info.yaml, point clouds, resized_images/, mesh
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
-from typing import Any
 
 from jaxtyping import Float
 from torch import Tensor
 
 from samepoint.data.decode import image_size
+from samepoint.data.readers.camera_file import CAMERA_FILE, read_camera_file
 from samepoint.data.readers.camera_numbers import check_image, pinhole
 from samepoint.data.readers.labelfusion.objects import (
     KnownObjects,
@@ -38,9 +37,7 @@ from samepoint.data.readers.labelfusion.objects import (
 from samepoint.data.readers.labelfusion.poses import image_times, nearest_poses
 from samepoint.data.recording import Dataset, DepthFile, Moment, Recording, View
 from samepoint.errors import DataError
-from samepoint.files import read_json
 
-FOCAL = ("fx", "fy", "cx", "cy")
 XTION = (528.0, 528.0, 320.0, 240.0)
 XTION_SIZE = (480, 640)
 MILLIMETRE = 1e-3
@@ -74,7 +71,7 @@ def read_labelfusion(source: Path, scratch: Path) -> Dataset:
 
 def _read_log(log: Path, objects: KnownObjects, scratch: Path) -> Recording:
     images = _images(log)
-    intrinsics, unit = _camera(_above(log, "intrinsics.json"), images[0], log)
+    intrinsics, unit = _camera(_above(log, CAMERA_FILE), images[0], log)
     graph = log / "posegraph.posegraph"
     times = image_times(images, needed=graph.exists())
     poses = nearest_poses(graph, times) if graph.exists() else [None] * len(images)
@@ -96,17 +93,9 @@ def _camera(path: Path | None, image: Path, log: Path) -> tuple[Float[Tensor, "3
             what = f"the images are {width}x{height}, not the 640x480 of LabelFusion's own camera"
             raise DataError(what, where=log, mend="write intrinsics.json there, with fx fy cx cy")
         return pinhole(*XTION, log), MILLIMETRE
-    content: dict[str, Any] = read_json(path)
-    lacking = [key for key in FOCAL if not isinstance(content, dict) or key not in content]
-    if lacking:
-        raise DataError(f"lacks {', '.join(lacking)}", where=path, mend="add them (pixels)")
-    check_image(image, content.get("width"), content.get("height"), path)
-    unit = content.get("depth_unit_m", MILLIMETRE)
-    if not (isinstance(unit, float | int) and 0 < unit < math.inf):
-        mend = "give the metres of one depth unit (0.001)"
-        raise DataError(f"depth_unit_m is {unit!r}", where=path, mend=mend)
-    fx, fy, cx, cy = (content[key] for key in FOCAL)
-    return pinhole(fx, fy, cx, cy, path), float(unit)
+    written = read_camera_file(path)
+    check_image(image, written.width, written.height, path)
+    return written.intrinsics, written.metres_per_unit or MILLIMETRE
 
 
 def _logs(root: Path) -> list[Path]:

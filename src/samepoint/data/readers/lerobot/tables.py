@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from samepoint.data.checks import numbers
-from samepoint.errors import DataError, MissingDependencyError
+from samepoint.data.readers.extra_packages import package
+from samepoint.errors import DataError
 
 BATCH = 16
 """Rows held at a time."""
@@ -22,12 +23,10 @@ def read_rows(
 
     DataError for a file that is missing, damaged or was never closed, or that lacks a column.
     """
-    try:
-        import pyarrow
-        from pyarrow import dataset
-    except ImportError as error:
-        line = "reading LeRobot data sets needs the package pyarrow"
-        raise MissingDependencyError(line, mend='pip install "samepoint[formats]"') from error
+    pyarrow, dataset = (
+        package(name, "reading LeRobot data sets", install="pyarrow")
+        for name in ("pyarrow", "pyarrow.dataset")
+    )
     if not path.is_file():
         raise DataError("this file does not exist", where=path, mend="download or copy the whole data set")
     chosen = None

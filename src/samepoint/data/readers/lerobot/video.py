@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from samepoint.errors import DataError, MissingDependencyError
+from samepoint.data.readers.extra_packages import package
+from samepoint.errors import DataError
 
 SEEK = 1.0
 """Seconds that are decoded rather than leapt over. A leap may cost a whole group of pictures."""
@@ -19,11 +20,7 @@ def frames_at(path: Path, times: Sequence[float], spacing: float) -> Iterator[An
 
     DataError for a video that is missing, damaged or truncated, or has no frame within half the spacing of a time.
     """
-    try:
-        import av
-    except ImportError as error:
-        line = "reading videos of LeRobot data sets needs the package av"
-        raise MissingDependencyError(line, mend='pip install "samepoint[formats]"') from error
+    av = package("av", "reading videos of LeRobot data sets")
     if not path.is_file():
         raise DataError("this video does not exist", where=path, mend="download or copy the whole data set")
     position = -np.inf

@@ -5,19 +5,15 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 from jaxtyping import Float
 from torch import Tensor
 
-from samepoint.data.checks import numbers
+from samepoint.data.readers.camera_file import CAMERA_FILE, read_camera_file
 from samepoint.data.readers.camera_numbers import lens_from, pinhole
 from samepoint.errors import DataError
-from samepoint.files import read_json
 from samepoint.geometry.lenses import Lens
 
-INTRINSICS = "intrinsics.json"
 METRES_PER_UNIT = 1 / 5000
 SIZE = (640, 480)
 """Width and height of the published sequences."""
@@ -42,30 +38,14 @@ class TumCamera:
 
 def camera_of(root: Path, head: str) -> TumCamera:
     """The camera by intrinsics.json, else by "freiburgN" in the folder's name or in `head`, the start of rgb.txt."""
-    path = root / INTRINSICS
+    path = root / CAMERA_FILE
     if path.exists():
-        return _written(read_json(path), path)
+        written = read_camera_file(path)
+        unit = written.metres_per_unit or METRES_PER_UNIT
+        return TumCamera(written.intrinsics, written.lens, (written.width, written.height), unit)
     named = re.search(r"freiburg([123])", root.absolute().name) or re.search(r"freiburg([123])", head)
     if named is None:
-        mend = f'name it ..._freiburg1_... (or 2, 3), or write {INTRINSICS} with "fx", "fy", "cx", "cy"'
+        mend = f'name it ..._freiburg1_... (or 2, 3), or write {CAMERA_FILE} with "fx", "fy", "cx", "cy"'
         raise DataError("does not say which camera took it", where=root, mend=mend)
     matrix, bent = FREIBURG[int(named[1])]
     return TumCamera(pinhole(*matrix, root), lens_from("brown", bent, 5, root), SIZE, METRES_PER_UNIT)
-
-
-def _written(content: Any, path: Path) -> TumCamera:
-    if not isinstance(content, dict):
-        raise DataError(
-            "is not a mapping", where=path, mend='write {"fx": ..., "fy": ..., "cx": ..., "cy": ...}'
-        )
-    lacking = [key for key in ("fx", "fy", "cx", "cy") if key not in content]
-    if lacking:
-        raise DataError(f"lacks {', '.join(lacking)}", where=path, mend="add them (pixels)")
-    unit = float(numbers([content.get("depth_unit_m", METRES_PER_UNIT)], 1, path)[0])
-    if not 0 < unit < np.inf:
-        raise DataError(
-            f"depth_unit_m is {unit}", where=path, mend="give the metres of one depth unit (0.0002)"
-        )
-    k = pinhole(content["fx"], content["fy"], content["cx"], content["cy"], path)
-    lens = lens_from("brown", content.get("distortion", [0.0] * 5), 5, path)
-    return TumCamera(k, lens, (content.get("width"), content.get("height")), unit)
