@@ -49,8 +49,8 @@ from samepoint.files import write_json
 from samepoint.fusion.open3d import open3d
 from samepoint.fusion.views import MeshViews
 from samepoint.fusion.volume import Surface
-from samepoint.geometry.cameras import project, unproject
-from samepoint.geometry.motions import invert, transform
+from samepoint.geometry.cameras import rays
+from samepoint.geometry.motions import transform
 from samepoint.geometry.pixels import in_frame
 from samepoint.sim.render import render_dataset
 from samepoint.sim.settings import RenderSettings
@@ -80,6 +80,8 @@ APART, TOUCHING = 0.02, 0.002
 SEEN = 50
 """Pixels: smaller masks are not scored."""
 ONE_SIDED = 0.003
+RIGHT = (0.01, 0.005)
+"""Metres between the places that two pixels truly show, for them to be a match."""
 
 
 def render(data: Path) -> None:
@@ -109,29 +111,35 @@ def truth(data: Path) -> None:
 class TrueScene:
     """The meshes of a scan where they truly are, in the world of the true cameras, and the table (z = 0)."""
 
-    views: MeshViews
-    rays: Any
+    scene: Any
     gaps: dict[int, float]
     """Metres from each object to the nearest other one."""
 
-    def first_hit(self, eye: np.ndarray, points: np.ndarray) -> np.ndarray:
-        """How far the way from `eye` to each point (`n 3`) is free: 1 to the point itself, more beyond it."""
-        ways = np.concatenate((np.broadcast_to(eye, points.shape), points - eye), axis=-1)
-        return self.rays.cast_rays(open3d().core.Tensor(ways.astype(np.float32)))["t_hit"].numpy()
+    def at(self, frame: Frame, uv: Tensor) -> Tensor:
+        """The point of the world (`n 3`) that each pixel truly shows; `frame` has the true camera."""
+        assert frame.intrinsics is not None
+        assert frame.view.world_from_camera is not None
+        pose = frame.view.world_from_camera
+        ways = rays(frame.intrinsics, uv) @ pose[:3, :3].T
+        cast = torch.cat((pose[:3, 3].expand_as(ways), ways), dim=-1).numpy().astype(np.float32)
+        far = self.scene.cast_rays(open3d().core.Tensor(cast))["t_hit"].numpy()
+        return pose[:3, 3] + ways * torch.from_numpy(far)[:, None]
 
 
 def true_scene(dataset: Dataset, recording: Recording) -> TrueScene:
     first = next(recording.views())
     assert first.world_from_camera is not None
-    vertices, triangles, labels, alone = [], [], [], {}
-    for k, placement in enumerate(first.placements):
+    vertices, triangles, alone = [], [], {}
+    for placement in first.placements:
         assert placement.camera_from_object is not None
         mesh = load_mesh(dataset.objects[placement.object_id])
         world = transform(first.world_from_camera @ placement.camera_from_object, mesh.vertices).numpy()
         triangles.append(mesh.faces.numpy() + sum(map(len, vertices)))
         vertices.append(world)
-        labels.append(np.full(len(mesh.faces), k))
-        alone[placement.object_id] = (world, MeshViews(surface(world, mesh.faces.numpy()), labels[-1]))
+        alone[placement.object_id] = (
+            world,
+            MeshViews(surface(world, mesh.faces.numpy()), np.zeros(len(mesh.faces), dtype=np.int64)),
+        )
     gaps = {
         number: min(
             (float(other.distance(mine).min()) for k, (_, other) in alone.items() if k != number), default=9.0
@@ -140,12 +148,10 @@ def true_scene(dataset: Dataset, recording: Recording) -> TrueScene:
     }
     triangles.append(np.array([[0, 1, 2], [0, 2, 3]]) + sum(map(len, vertices)))
     vertices.append(np.array([[-2, -2, 0], [2, -2, 0], [2, 2, 0], [-2, 2, 0]], dtype=np.float32))
-    labels.append(np.full(2, -1))
     whole = surface(np.concatenate(vertices), np.concatenate(triangles))
-    rays = open3d().t.geometry.RaycastingScene()
-    tensor = open3d().core.Tensor
-    rays.add_triangles(tensor(whole.vertices), tensor(whole.triangles.astype(np.uint32)))
-    return TrueScene(MeshViews(whole, np.concatenate(labels)), rays, gaps)
+    scene, tensor = open3d().t.geometry.RaycastingScene(), open3d().core.Tensor
+    scene.add_triangles(tensor(whole.vertices), tensor(whole.triangles.astype(np.uint32)))
+    return TrueScene(scene, gaps)
 
 
 def surface(vertices: np.ndarray, triangles: np.ndarray) -> Surface:
@@ -210,7 +216,8 @@ def masks(data: Path) -> dict[str, Any]:
 
 
 def occlusion(data: Path, points: int = 200) -> dict[str, Any]:
-    """Who of the points on objects in A is said to be visible in B, and who truly is (rays at the true meshes)."""
+    """Which matches of points on objects are declared, and which are right: B's pixel truly shows what A's pixel does
+    (rays at the true meshes), to a centimetre or to 5 mm."""
     clean = open_dataset(data / "clean")
     scenes = [true_scene(clean, recording) for recording in clean.recordings]
     exact = FrameStore(clean, max_size=None, budget_bytes=0)
@@ -219,30 +226,27 @@ def occlusion(data: Path, points: int = 200) -> dict[str, Any]:
         store = FrameStore(open_dataset(data / name), max_size=None, budget_bytes=0)
         generator = torch.Generator().manual_seed(0)
         said: dict[str, list[Tensor]] = {"ours, two-sided": [], "one-sided 3 mm": []}
-        truly: list[Tensor] = []
+        errors: list[Tensor] = []
         for r, scene in enumerate(scenes):
             at = [i for i, (of, _, _) in enumerate(store.index) if of == r]
             order = torch.randperm(len(at), generator=generator).tolist()
             for i, j in pairwise([at[k] for k in order]):
                 drawn = _points(exact[i], store[i], points, generator)
-                visible, inside = _truly_visible(scene, exact[i], exact[j], drawn)
-                truly.append(visible[inside])
-                for test, judged in _said(store[i], store[j], drawn).items():
+                uv_b, declared = _declared(store[i], store[j], drawn)
+                inside = in_frame(uv_b, _size(exact[j]))
+                errors.append((scene.at(exact[i], drawn) - scene.at(exact[j], uv_b)).norm(dim=-1)[inside])
+                for test, judged in declared.items():
                     said[test].append(judged[inside])
-        truth = torch.cat(truly)
+        error = torch.cat(errors).nan_to_num(torch.inf)
         for test, parts in said.items():
-            declared = torch.cat(parts)
-            hit = float((declared & truth).sum())
-            row = {
-                "precision": hit / float(declared.sum()),
-                "recall": hit / float(truth.sum()),
-                "points": len(truth),
-            }
+            chosen = torch.cat(parts)
+            row: dict[str, float] = {"points": len(error)}
+            for limit in RIGHT:
+                hit = float((chosen & (error <= limit)).sum())
+                row[f"precision, {1000 * limit:g} mm"] = hit / float(chosen.sum())
+                row[f"recall, {1000 * limit:g} mm"] = hit / float((error <= limit).sum())
             table.setdefault(title, {})[test] = row
-            print(
-                f"| {title} | {test} | {row['precision']:.4f} | {row['recall']:.4f} | {row['points']} |",
-                flush=True,
-            )
+            print(f"| {title} | {test} | " + " | ".join(f"{v:.4g}" for v in row.values()) + " |", flush=True)
     return {"table": table}
 
 
@@ -258,30 +262,12 @@ def _points(exact: Frame, frame: Frame, number: int, generator: torch.Generator)
     return torch.stack((chosen % width, chosen // width), dim=-1).float()
 
 
-def _truly_visible(scene: TrueScene, a: Frame, b: Frame, uv: Tensor) -> tuple[Tensor, Tensor]:
-    """Whether nothing lies between B and the point that A truly shows at `uv`; whether B's image holds it."""
-    assert a.intrinsics is not None
-    assert b.intrinsics is not None
-    assert a.view.world_from_camera is not None
-    assert b.view.world_from_camera is not None
-    depth, _ = scene.views.render(
-        a.intrinsics.double().numpy(), a.view.world_from_camera.double().numpy(), _size(a)
-    )
-    rows, columns = uv[:, 1].long(), uv[:, 0].long()
-    xyz = transform(
-        a.view.world_from_camera, unproject(a.intrinsics, uv, torch.from_numpy(depth)[rows, columns])
-    )
-    uv_b, z = project(b.intrinsics, transform(invert(b.view.world_from_camera), xyz))
-    first = scene.first_hit(b.view.world_from_camera[:3, 3].double().numpy(), xyz.double().numpy())
-    visible = torch.from_numpy(first >= 1 - 0.001 / np.maximum(z.numpy(), 0.05))
-    return visible, in_frame(uv_b, _size(b)) & (z > 0)
-
-
 def _size(frame: Frame) -> Size:
     return frame.image.shape[1], frame.image.shape[2]
 
 
-def _said(a: Frame, b: Frame, uv: Tensor) -> dict[str, Tensor]:
+def _declared(a: Frame, b: Frame, uv: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+    """Where the points are in B, and which of them each test calls visible there."""
     cameras = []
     for frame in (a, b):
         assert frame.intrinsics is not None
@@ -296,7 +282,7 @@ def _said(a: Frame, b: Frame, uv: Tensor) -> dict[str, Tensor]:
     ).long()  # cut off, as there
     there = b.depth[at[:, 1].clamp(0, b.depth.shape[0] - 1), at[:, 0].clamp(0, b.depth.shape[1] - 1)]
     one_sided = inside & (there > 0) & (there >= found.depth_b - ONE_SIDED)
-    return {"ours, two-sided": found.visible, "one-sided 3 mm": one_sided}
+    return found.uv_b, {"ours, two-sided": found.visible, "one-sided 3 mm": one_sided}
 
 
 # ---- training

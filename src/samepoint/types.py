@@ -95,6 +95,8 @@ class PairBatch:
     uv_a. No row is both.
     `labels_*` are instance maps: 0 is background, equal numbers in A and B are the same object.
     `object` is the label of each point's object. A source without masks has labels None.
+    `alternatives_*` are right answers beside uv_a and uv_b (visible copies of a point of a symmetric object), NaN
+    where there are fewer; None from a data set that declares no symmetry.
     """
 
     image_a: Float[Tensor, "b 3 h w"]
@@ -106,6 +108,8 @@ class PairBatch:
     labels_a: Int[Tensor, "b h w"] | None = None
     labels_b: Int[Tensor, "b h2 w2"] | None = None
     unmatched: Bool[Tensor, "b n"] | None = None
+    alternatives_a: Float[Tensor, "b n k 2"] | None = None
+    alternatives_b: Float[Tensor, "b n m 2"] | None = None
 
 
 @dataclass(frozen=True)

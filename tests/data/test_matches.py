@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 
 import pytest
@@ -122,6 +123,15 @@ def test_pairs_are_deterministic_and_say_what_is_hidden(dataset):
         assert a.visible_b.sum() >= 8
         assert set(a.region) <= {"inside", "boundary"}
         assert all(name.split()[0] in ("mug", "box", "toy") for name in a.object)
+
+
+def test_a_pairs_points_lie_on_all_objects_that_both_images_show(dataset):
+    pairs = make_pairs(dataset.split("train"), number=12, cross_scene=False)
+    several = [Counter(pair.object) for pair in pairs if len(set(pair.object)) > 1]
+    assert len(several) >= 4
+    for counts in several:  # drawn evenly, so that no object has nearly all of the points
+        assert max(counts.values()) < 0.9 * sum(counts.values())
+
 
 
 def test_pairs_within_a_scene_stay_in_it(dataset):

@@ -47,6 +47,84 @@ def test_divergence_equals_the_explicit_kl_in_value_and_gradient(scene):
         torch.testing.assert_close(mine, other, rtol=0.02, atol=2e-3)
 
 
+@pytest.fixture
+def others(scene, generator):
+    """Up to two other right answers of each point."""
+    uv = torch.rand(2, 6, 2, 2, generator=generator, dtype=torch.float64) * torch.tensor([44.0, 32.0]) + 1
+    uv[torch.rand(2, 6, 2, generator=generator) < 0.4] = torch.nan
+    uv[0, 0, 0] = scene[2][0, 0] + 3.0  # two windows that share cells
+    return uv
+
+
+def test_divergence_from_a_mixture_equals_the_explicit_kl_in_value_and_gradient(scene, others):
+    target, queries, uv = scene
+    valid = torch.tensor([[True] * 6, [True] * 3 + [False] * 3])
+    ours = gaussian_divergence(queries, target, uv, valid, temperature=0.1, sigma=4.0, alternatives=others)[
+        "loss"
+    ]
+    log_p = (queries @ target.values.flatten(2) / 0.1).log_softmax(-1)
+    terms = []
+    for b, n in valid.nonzero().tolist():
+        answers = [uv[b, n], *(o for o in others[b, n] if torch.isfinite(o).all())]
+        q = sum((-((grid() - a) ** 2).sum(-1) / (2 * 4.0**2)).softmax(-1) for a in answers) / len(answers)
+        terms.append((q * (q.clamp(min=1e-300).log() - log_p[b, n])).sum())
+    theirs = torch.stack(terms).mean()
+    torch.testing.assert_close(ours, theirs, rtol=3e-3, atol=3e-3)
+    for mine, other in zip(
+        torch.autograd.grad(ours, (queries, target.values)),
+        torch.autograd.grad(theirs, (queries, target.values)),
+    ):
+        torch.testing.assert_close(mine, other, rtol=0.02, atol=2e-3)
+
+
+def test_the_nearest_right_answer_counts_for_the_expectation(scene, others):
+    target, queries, uv = scene
+    valid = torch.ones(2, 6, dtype=torch.bool)
+    mean = (queries @ target.values.flatten(2) / 0.1).softmax(-1) @ grid()
+    answers = torch.cat((uv[:, :, None], others), 2)
+    theirs = ((mean[:, :, None] - answers) / 4).norm(dim=-1).nan_to_num(torch.inf).amin(2).mean()
+    ours = expectation_error(queries, target, uv, valid, temperature=0.1, alternatives=others)["loss"]
+    torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-4)
+    for grad in torch.autograd.grad(ours, (queries, target.values)):
+        assert torch.isfinite(grad).all()
+
+
+def test_a_map_that_is_the_same_at_all_right_answers_has_less_loss_against_the_set():
+    """By construction: two columns of cells are copies of each other, and no training can tell them apart."""
+    half = F.normalize(torch.randn(1, 16, 9, 6, generator=torch.Generator().manual_seed(0)), dim=1)
+    values = torch.cat((half, half), 3).requires_grad_()
+    target = DescriptorMap(values, CELLS, (36, 48), "cosine")
+    rows = torch.arange(1, 8)
+    uv = torch.stack((torch.full_like(rows, 2), rows), -1)[None] * 4 + 1.5
+    queries = half[0, :, 1:8, 2].T[None]
+    others = (uv + torch.tensor([24.0, 0.0]))[:, :, None]
+    valid = torch.ones(1, 7, dtype=torch.bool)
+    kl = [
+        gaussian_divergence(queries, target, uv, valid, temperature=0.02, sigma=2.5, alternatives=o)["loss"]
+        for o in (others, None)
+    ]
+    torch.testing.assert_close(kl[1] - kl[0], torch.tensor(2.0).log(), rtol=0.02, atol=0.02)
+    wrong = gaussian_divergence(
+        queries, target, uv, valid, temperature=0.02, sigma=2.5, alternatives=others + 8
+    )["loss"]
+    assert wrong > kl[1]
+    for loss in kl:
+        (grad,) = torch.autograd.grad(loss, values)
+        assert torch.isfinite(grad).all()
+
+
+def test_alternatives_that_are_not_there_change_nothing(scene):
+    target, queries, uv = scene
+    valid = torch.ones(2, 6, dtype=torch.bool)
+    none = torch.full((2, 6, 3, 2), torch.nan, dtype=torch.float64)
+    for loss in (
+        lambda o: gaussian_divergence(queries, target, uv, valid, temperature=0.1, sigma=4.0, alternatives=o),
+        lambda o: expectation_error(queries, target, uv, valid, temperature=0.1, alternatives=o),
+    ):
+        for given in (none, none[:, :, :0]):
+            torch.testing.assert_close(loss(given)["loss"], loss(None)["loss"])
+
+
 def test_negatives_only_raise_the_divergence(scene, generator):
     target, queries, uv = scene
     valid = torch.ones(2, 6, dtype=torch.bool)

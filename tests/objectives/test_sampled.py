@@ -17,7 +17,14 @@ def points(generator):
     return a, b, uv_a, uv_b, valid
 
 
-def plain_nt_xent(a, b, uv_a, uv_b, valid, temperature, exclusion):
+def plain_nt_xent(a, b, uv_a, uv_b, valid, temperature, exclusion, others_a=None, others_b=None):
+    def near(uv, others, image, i, k):
+        """Distance of i to k or to a copy of k, or of k to a copy of i."""
+        found = [(uv[image, i] - uv[image, k]).norm()]
+        if others is not None:
+            found += [(o - uv[image, j]).norm() for m, j in ((i, k), (k, i)) for o in others[image, m]]
+        return min(d for d in found if not d.isnan())
+
     terms = []
     for image in range(len(a)):
         rows = [i for i in range(a.shape[1]) if valid[image, i]]
@@ -29,8 +36,8 @@ def plain_nt_xent(a, b, uv_a, uv_b, valid, temperature, exclusion):
             total = []
             for other in items:
                 k = other[1]
-                near = min((uv_a[image, i] - uv_a[image, k]).norm(), (uv_b[image, i] - uv_b[image, k]).norm())
-                if other == own or (k != i and near >= exclusion):
+                nearest = min(near(uv_a, others_a, image, i, k), near(uv_b, others_b, image, i, k))
+                if other == own or (k != i and nearest >= exclusion):
                     total.append(vectors[side, i] @ vectors[other] / temperature)
             terms.append(torch.stack(total).logsumexp(0) - vectors[side, i] @ vectors[own] / temperature)
     return torch.stack(terms).mean()
@@ -44,6 +51,25 @@ def test_nt_xent_equals_its_definition_in_value_and_gradient(points, exclusion):
     torch.testing.assert_close(ours, theirs)
     for mine, plain in zip(torch.autograd.grad(ours, (a, b)), torch.autograd.grad(theirs, (a, b))):
         torch.testing.assert_close(mine, plain)
+
+
+def test_symmetric_copies_are_no_negatives(points, generator):
+    a, b, uv_a, uv_b, valid = points
+    others_a, others_b = (
+        torch.rand(2, 6, k, 2, generator=generator, dtype=torch.float64) * 60 for k in (3, 2)
+    )
+    others_a[torch.rand(2, 6, 3, generator=generator) < 0.3] = torch.nan
+    others_b[0, 2, 1] = uv_b[0, 4] + 1.0  # 2 and 4 are copies, seen from B only
+    given = {"alternatives_a": others_a, "alternatives_b": others_b}
+    ours = nt_xent(a, b, uv_a, uv_b, valid, temperature=0.1, exclusion=6.0, **given)["loss"]
+    theirs = plain_nt_xent(a, b, uv_a, uv_b, valid, 0.1, 6.0, others_a, others_b)
+    torch.testing.assert_close(ours, theirs)
+    for mine, plain in zip(torch.autograd.grad(ours, (a, b)), torch.autograd.grad(theirs, (a, b))):
+        torch.testing.assert_close(mine, plain)
+    back = {"alternatives_a": others_b, "alternatives_b": others_a}
+    swapped = nt_xent(b, a, uv_b, uv_a, valid, temperature=0.1, exclusion=6.0, **back)["loss"]
+    torch.testing.assert_close(ours, swapped)
+    assert ours < nt_xent(a, b, uv_a, uv_b, valid, temperature=0.1, exclusion=6.0)["loss"]
 
 
 def test_nt_xent_is_the_same_from_both_sides(points):

@@ -60,14 +60,23 @@ def random_view(
 
 
 def augment_pairs(batch: PairBatch, augmentation: Augmentation, generator: torch.Generator) -> PairBatch:
-    """Both images of each pair changed independently; points that leave either image are rows no more."""
+    """Both images of each pair changed independently; points that leave either image are rows no more, alternatives
+    that leave theirs become NaN."""
     focus = _some_match(batch, generator)
     image_a, uv_a, labels_a = _augment_side(
-        (batch.image_a, batch.uv_a, batch.labels_a), focus, augmentation, generator
+        (batch.image_a, _joined(batch.uv_a, batch.alternatives_a), batch.labels_a),
+        focus,
+        augmentation,
+        generator,
     )
     image_b, uv_b, labels_b = _augment_side(
-        (batch.image_b, batch.uv_b, batch.labels_b), focus, augmentation, generator
+        (batch.image_b, _joined(batch.uv_b, batch.alternatives_b), batch.labels_b),
+        focus,
+        augmentation,
+        generator,
     )
+    uv_a, alternatives_a = _apart(uv_a, batch.alternatives_a, image_a)
+    uv_b, alternatives_b = _apart(uv_b, batch.alternatives_b, image_b)
     inside = _inside(uv_a, image_a) & _inside(uv_b, image_b)
     return dataclasses.replace(
         batch,
@@ -79,7 +88,29 @@ def augment_pairs(batch: PairBatch, augmentation: Augmentation, generator: torch
         unmatched=None if batch.unmatched is None else batch.unmatched & inside,
         labels_a=labels_a,
         labels_b=labels_b,
+        alternatives_a=alternatives_a,
+        alternatives_b=alternatives_b,
     )
+
+
+def _joined(
+    uv: Float[Tensor, "b n 2"], alternatives: Float[Tensor, "b n k 2"] | None
+) -> Float[Tensor, "b m 2"]:
+    """Points with their alternatives behind them."""
+    return uv if alternatives is None else torch.cat((uv, alternatives.flatten(1, 2)), 1)
+
+
+def _apart(
+    joined: Float[Tensor, "b m 2"],
+    alternatives: Float[Tensor, "b n k 2"] | None,
+    image: Float[Tensor, "b 3 h w"],
+) -> tuple[Float[Tensor, "b n 2"], Float[Tensor, "b n k 2"] | None]:
+    """The inverse of `_joined` (`alternatives` gives the shape); alternatives outside the image are NaN."""
+    if alternatives is None:
+        return joined, None
+    uv, others = joined.split((alternatives.shape[1], joined.shape[1] - alternatives.shape[1]), dim=1)
+    others = torch.where(_inside(others, image)[..., None], others, torch.nan)
+    return uv, others.view(alternatives.shape)
 
 
 Side = tuple[Float[Tensor, "b 3 h w"], Float[Tensor, "b n 2"], Int[Tensor, "b h w"] | None]

@@ -64,8 +64,10 @@ class BopWriter:
         self._objects[str(number)] = {"family": model.family, "keypoints": keypoints}
         return number
 
-    def scene(self, split: Split, name_index: int, mode: Mode = "scan") -> SceneWriter:
-        return SceneWriter(self.root, split, name_index, mode)
+    def scene(
+        self, split: Split, name_index: int, mode: Mode = "scan", take: str | None = None
+    ) -> SceneWriter:
+        return SceneWriter(self.root, split, name_index, mode, take)
 
     def close(self) -> None:
         """Writes models_info.json and, last, samepoint.json."""

@@ -12,6 +12,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from samepoint.correspondence.answers import widened
 from samepoint.geometry.pixels import in_frame, nearest_pixel
 from samepoint.types import PairBatch
 
@@ -21,7 +22,8 @@ def collage(base: PairBatch, pasted: PairBatch, generator: torch.Generator) -> P
 
     Each side gets its own random shift and its own order of depth: in front of the base's objects, or behind
     them. Points of both pairs follow; half of the rows come from each, valid ones first. The two pairs must not
-    share an object: a second copy of it would be a second right answer.
+    share an object: a second copy of it would be a second right answer. Of the alternatives those are left that the
+    collage still shows.
     """
     assert base.labels_a is not None
     assert base.labels_b is not None
@@ -40,6 +42,8 @@ def collage(base: PairBatch, pasted: PairBatch, generator: torch.Generator) -> P
     valid = torch.cat((base.valid, pasted.valid), 1)
     valid &= _shows(labels_a, uv_a, object) & _shows(labels_b, uv_b, object)
     rows = _half_of_each(valid[0], base.valid.shape[1], generator)
+    others_a = _others(base.alternatives_a, pasted.alternatives_a, shift_a, labels_a, object)
+    others_b = _others(base.alternatives_b, pasted.alternatives_b, shift_b, labels_b, object)
     return dataclasses.replace(
         base,
         image_a=image_a,
@@ -50,6 +54,25 @@ def collage(base: PairBatch, pasted: PairBatch, generator: torch.Generator) -> P
         object=object[:, rows],
         labels_a=labels_a,
         labels_b=labels_b,
+        alternatives_a=None if others_a is None else others_a[:, rows],
+        alternatives_b=None if others_b is None else others_b[:, rows],
+    )
+
+
+def _others(
+    base: Float[Tensor, "1 n k 2"] | None,
+    pasted: Float[Tensor, "1 n m 2"] | None,
+    shift: Float[Tensor, " 2"],
+    labels: Int[Tensor, "1 h w"],
+    object: Int[Tensor, "1 r"],
+) -> Float[Tensor, "1 r p 2"] | None:
+    """The alternatives of all rows on one side, NaN where the image does not show the point's own object."""
+    if base is None or pasted is None:
+        return None
+    uv = torch.cat(widened((base, pasted + shift)), 1)
+    own = object[..., None].expand(uv.shape[:3])
+    return torch.where(
+        _shows(labels, uv.flatten(1, 2), own.flatten(1, 2)).view(own.shape)[..., None], uv, torch.nan
     )
 
 

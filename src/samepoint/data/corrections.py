@@ -12,7 +12,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from samepoint.data.recording import Dataset, Moment, View
+from samepoint.data.recording import Dataset, DepthQuantiles, Moment, View
 from samepoint.errors import DataError
 from samepoint.geometry.motions import invert
 
@@ -68,10 +68,18 @@ def _moment(moment: Moment, corrections: Corrections) -> Moment:
 
 
 def _view(view: View, corrections: Corrections) -> View:
-    pose, depth = view.world_from_camera, view.depth
+    pose, depth, quantiles = view.world_from_camera, view.depth, view.depth_quantiles
     if pose is not None:
         pose = as_meant(pose, corrections.poses, corrections.axes)
         pose[:3, 3] *= corrections.world_scale
     if depth is not None and corrections.depth_scale is not None:
+        quantiles = _scaled(quantiles, corrections.depth_scale / depth.metres_per_unit)
         depth = replace(depth, metres_per_unit=corrections.depth_scale)
-    return replace(view, world_from_camera=pose, depth=depth)
+    return replace(view, world_from_camera=pose, depth=depth, depth_quantiles=quantiles)
+
+
+def _scaled(quantiles: DepthQuantiles | None, factor: float) -> DepthQuantiles | None:
+    """Quantiles grow as the depth beside them does, whatever the units of both."""
+    if quantiles is None:
+        return None
+    return replace(quantiles, metres_per_unit=quantiles.metres_per_unit * factor)

@@ -11,6 +11,7 @@ import numpy as np
 from PIL import Image, ImageOps
 from PIL.TiffImagePlugin import TiffImageFile
 
+from samepoint.data.quantile_files import decode_quantiles
 from samepoint.data.recording import DepthFile, View
 from samepoint.errors import DataError
 from samepoint.types import Size
@@ -25,7 +26,7 @@ DEEP_MODES = ("I;16", "I;16B", "I;16L", "I")
 class DecodedView:
     """A view as arrays of one size. `labels`: 0 background, k the mask of `placements[k - 1]` (later on top).
 
-    `depth` is uint16 units of `metres_per_unit`, 0 unknown.
+    `depth` is uint16 units of `metres_per_unit`, 0 unknown; `depth_quantiles` float16 metres `m h w`, NaN unknown.
     """
 
     image: np.ndarray
@@ -33,6 +34,7 @@ class DecodedView:
     metres_per_unit: float | None
     labels: np.ndarray | None
     source_size: Size
+    depth_quantiles: np.ndarray | None = None
 
 
 def decode_image(path: Path) -> np.ndarray:
@@ -115,12 +117,15 @@ def decode_view(view: View, max_size: int | None = None) -> DecodedView:
         depth, metres_per_unit = decode_depth(view.depth)
         _check_size("depth", depth, source, view.depth.path)
         depth = resize_nearest(depth, size)
+    quantiles = None
+    if view.depth_quantiles is not None:
+        quantiles = resize_nearest(decode_quantiles(view.depth_quantiles, source), size)
     labels = _labels(view, source)
     if labels is not None:
         labels = resize_nearest(labels, size)
     if size != source:
         image = cv2.resize(image, (size[1], size[0]), interpolation=cv2.INTER_AREA)
-    return DecodedView(image, depth, metres_per_unit, labels, source)
+    return DecodedView(image, depth, metres_per_unit, labels, source, quantiles)
 
 
 def fitted_size(size: Size, max_size: int | None) -> Size:
@@ -132,14 +137,17 @@ def fitted_size(size: Size, max_size: int | None) -> Size:
 
 
 def resize_nearest(values: np.ndarray, size: Size) -> np.ndarray:
-    """The value of the pixel whose area holds each new pixel's centre: floor((i + 1/2) from / to)."""
-    if values.shape == size:
+    """The value of the pixel whose area holds each new pixel's centre: floor((i + 1/2) from / to).
+
+    The last two axes are rows and columns.
+    """
+    if values.shape[-2:] == size:
         return values
     rows, columns = (
         np.minimum(((np.arange(to) + 0.5) * (frm / to)).astype(np.int64), frm - 1)
-        for frm, to in zip(values.shape, size, strict=True)
+        for frm, to in zip(values.shape[-2:], size, strict=True)
     )
-    return values[rows[:, None], columns[None]]
+    return values[..., rows[:, None], columns[None]]
 
 
 def _labels(view: View, size: Size) -> np.ndarray | None:

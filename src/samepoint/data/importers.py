@@ -8,12 +8,14 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import torch
 
 from samepoint.data.bop_writer import BopWriter, ObjectMesh, WrittenView
 from samepoint.data.corrections import Corrections, corrected
 from samepoint.data.decode import DecodedView, decode_view
 from samepoint.data.mesh import load_mesh
+from samepoint.data.quantile_files import half_metres
 from samepoint.data.readers.bask import read_bask
 from samepoint.data.readers.blenderproc import read_blenderproc
 from samepoint.data.readers.bop import read_bop
@@ -26,6 +28,7 @@ from samepoint.data.readers.nerfstudio import read_nerfstudio
 from samepoint.data.readers.pdc import read_pdc
 from samepoint.data.readers.tum import read_tum
 from samepoint.data.recording import Dataset, ObjectModel, View
+from samepoint.data.takes import with_takes
 from samepoint.errors import DataError, one_of
 from samepoint.files import clear_disk_errors, folder_written_whole
 from samepoint.geometry.lenses import undistort_image
@@ -84,9 +87,9 @@ def write_native(dataset: Dataset, out: Path) -> None:
         for model in dataset.objects.values():
             writer.add_object(object_mesh(model), model.object_id)
         numbers: Counter[str] = Counter()
-        for recording in dataset.recordings:
+        for recording in with_takes(dataset.recordings):
             split = recording.split or "train"
-            with writer.scene(split, numbers[split], recording.mode) as scene:
+            with writer.scene(split, numbers[split], recording.mode, recording.take) as scene:
                 for moment in recording.moments:
                     scene.add_moment(
                         [written_view(view) for view in moment.views], moment.time, moment.sync_group
@@ -123,6 +126,7 @@ def written_view(view: View) -> WrittenView:
         arrays.labels,
         [(p.object_id, p.camera_from_object) for p in view.placements],
         [p.visible_fraction for p in view.placements],
+        arrays.depth_quantiles,
     )
 
 
@@ -131,10 +135,14 @@ def _straightened(view: View, arrays: DecodedView) -> DecodedView:
         return arrays
     if view.intrinsics is None:
         raise DataError("a bent image without intrinsics", where=view.image, mend="give its camera matrix")
-    k, lens = view.intrinsics, view.lens
+    k, lens, quantiles = view.intrinsics, view.lens, arrays.depth_quantiles
+    if quantiles is not None:
+        layers = [undistort_image(layer.astype(np.float32), k, lens, "nearest") for layer in quantiles]
+        quantiles = half_metres(np.stack(layers))
     return replace(
         arrays,
         image=undistort_image(arrays.image, k, lens),
         depth=None if arrays.depth is None else undistort_image(arrays.depth, k, lens, "nearest"),
         labels=None if arrays.labels is None else undistort_image(arrays.labels, k, lens, "nearest"),
+        depth_quantiles=quantiles,
     )

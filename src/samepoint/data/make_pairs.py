@@ -8,11 +8,12 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from samepoint.correspondence.answers import known
 from samepoint.data.matches import FrameMatches
 from samepoint.data.pairs import Pair
 from samepoint.data.partners import PairMixture
 from samepoint.data.recording import Dataset
-from samepoint.data.sampling import PairSampling, PairSource, overlap
+from samepoint.data.sampling import PairSampling, PairSource, overlap, spread
 from samepoint.data.store import Frame, FrameStore
 from samepoint.errors import DataError
 from samepoint.geometry.pixels import nearest_pixel
@@ -24,6 +25,10 @@ BOUNDARY = 0.02
 
 OVERLAP = 0.3
 """At least this fraction of what A shows of the shared objects (of the scene, without objects) must be seen in B."""
+
+SPACING = 3.0
+"""Pixels between the copies of a point about an axis of symmetry: no right answer is further than half of it from one
+that is listed."""
 
 
 def make_pairs(
@@ -40,13 +45,18 @@ def make_pairs(
     With `cross_scene` the two images come from different recordings. Points that B does not show (hidden or
     out of frame) are included with `visible_b` false, at most a quarter as many as the visible ones. With
     `cross_instance` a point's match is the same point of another object of its family (by canonical coordinates;
-    visible ones only). Points on objects carry the object's family (or number) and whether they lie inside it or
-    near its boundary. Deterministic by `seed`. Raises DataError when the data set relates no two views, or too few.
+    visible ones only). A point of an object with a declared symmetry also gets B's other visible copies of it as
+    `alternatives_b`, and is visible if any copy is. Where rays have a distribution of depths, the likeliest counts.
+    Points on objects carry the object's family (or number) and whether they lie inside it or near its boundary.
+    Deterministic by `seed`. Raises DataError when the data set relates no two views, or too few.
     """
     store = FrameStore(dataset, max_size=None, budget_bytes=0)
     mixture = PairMixture(within=0.0, across=1.0) if cross_scene else PairMixture(within=1.0, across=0.0)
     identity = "family" if cross_instance else "instance"
-    sampling = PairSampling(points=4 * points, mixture=mixture, min_overlap=OVERLAP, identity=identity)
+    sampling = PairSampling(
+        points=4 * points, mixture=mixture, min_overlap=OVERLAP, identity=identity, density=False,
+        spacing=SPACING,
+    )  # fmt: skip
     source = PairSource(store, sampling)
     generator = torch.Generator().manual_seed(seed)
     pairs: list[Pair] = []
@@ -93,11 +103,11 @@ def _pair(
 ) -> Pair:
     """`wanted`: which of the matches to take, if not all."""
     found = matches.found
-    seen = (found.visible if wanted is None else wanted).nonzero()[:points, 0]
+    seen = spread(found.visible if wanted is None else wanted, points)
     hidden = (found.outcome == Outcome.OCCLUDED) | (found.outcome == Outcome.OUT_OF_FRAME)
     if wanted is not None:
         hidden = torch.zeros_like(hidden)
-    unseen = hidden.nonzero()[: max(1, len(seen) // 4), 0]
+    unseen = spread(hidden, max(1, len(seen) // 4))
     rows = torch.cat((seen, unseen))
     return Pair(
         image_a=a.view.image,
@@ -107,9 +117,19 @@ def _pair(
         visible_b=torch.arange(len(rows)) < len(seen),
         object=_names(dataset, a, found.uv_a[rows]),
         region=_regions(a, found.uv_a[rows]),
+        alternatives_b=_alternatives(matches.alternatives_b, rows),
         depth_b=found.depth_b[rows],
         intrinsics_b=b.intrinsics,
     )
+
+
+def _alternatives(
+    uv: Float[Tensor, "n k 2"] | None, rows: Int[Tensor, " m"]
+) -> tuple[Float[Tensor, "_ 2"], ...] | None:
+    """Those of the rows, each place (to a tenth of a pixel) once; None where no point has any."""
+    if uv is None or not bool(known(uv[rows]).any()):
+        return None
+    return tuple(torch.unique(others[known(others)].round(decimals=1), dim=0) for others in uv[rows])
 
 
 def _names(dataset: Dataset, frame: Frame, uv: Float[Tensor, "n 2"]) -> tuple[str | int | None, ...] | None:

@@ -14,6 +14,8 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from samepoint.correspondence.answers import widened
+from samepoint.correspondence.density import correspond_by_density, drawn_depth
 from samepoint.correspondence.depth import depth_at
 from samepoint.correspondence.outcomes import (
     OcclusionTest,
@@ -22,6 +24,7 @@ from samepoint.correspondence.outcomes import (
     correspond_by_object,
 )
 from samepoint.correspondence.surface import Surface, map_points
+from samepoint.data.copies import SPACING, Completed, Shown, SymmetricCopies, declares_symmetry
 from samepoint.data.mesh import load_mesh
 from samepoint.data.recording import Dataset, ObjectModel, Placement, View
 from samepoint.data.store import Frame
@@ -45,20 +48,26 @@ Identity = Literal["instance", "family"]
 class FrameMatches:
     """Pixels of A with their fate in B; `object` is the number that A's and B's label maps below share.
 
-    `labels_a`, `labels_b`: 0 background, equal numbers the same object; None without masks.
+    `labels_a`, `labels_b`: 0 background, equal numbers the same object; None without masks. `alternatives_*`: the
+    other visible copies of symmetric objects' points, in A beside uv_a and in B beside uv_b, NaN where there are
+    fewer; None without objects that have a symmetry.
     """
 
     found: Correspondences
     object: Int[Tensor, n]
     labels_a: Int[Tensor, "h w"] | None
     labels_b: Int[Tensor, "h2 w2"] | None
+    alternatives_a: Float[Tensor, "n k 2"] | None = None
+    alternatives_b: Float[Tensor, "n m 2"] | None = None
 
 
 class MatchFinder:
     """Samples true correspondences between frames of one data set. Surfaces are read once.
 
     `objects`: points on all objects that two frames share, or on one of them drawn at random, the others then
-    being background. `masks` false: as if there were no masks and no object poses.
+    being background. `masks` false: as if there were no masks and no object poses. `density` false: a pixel of a
+    static scene has its likeliest depth, also where the density along its ray is known. `symmetries` false: as if no
+    object were declared symmetric; `spacing`: pixels between the copies of a point about an axis (`SymmetricCopies`).
     """
 
     def __init__(
@@ -68,8 +77,14 @@ class MatchFinder:
         *,
         objects: Objects = "all",
         masks: bool = True,
+        density: bool = True,
+        symmetries: bool = True,
+        spacing: float = SPACING,
     ) -> None:
         self.dataset, self.identity, self.objects, self.masks = dataset, identity, objects, masks
+        self.density = density
+        symmetric = symmetries and masks and declares_symmetry(dataset)
+        self.copies = SymmetricCopies(dataset, spacing) if symmetric else None
         self._surfaces: dict[int, Surface | None] = {}
 
     def key(self, placement: Placement) -> int | str:
@@ -113,7 +128,7 @@ class MatchFinder:
             and a.view.world_from_camera is not None
         ):
             uv = _draw(a.depth > 0, number, generator)
-            found = self._by_depth(a, b, uv)
+            found = self._by_depth(a, b, uv, generator)
             return FrameMatches(found, torch.zeros(len(uv), dtype=torch.int64), None, None)
         return FrameMatches(_none(), torch.zeros(0, dtype=torch.int64), None, None)
 
@@ -138,12 +153,20 @@ class MatchFinder:
         rows, columns = nearest_pixel(uv_a[:n], (labels_a.shape[0], labels_a.shape[1]))
         return FrameMatches(found, labels_a[rows, columns], labels_a, labels_b)
 
-    def _by_depth(self, a: Frame, b: Frame, uv: Float[Tensor, "n 2"]) -> Correspondences:
+    def _by_depth(
+        self, a: Frame, b: Frame, uv: Float[Tensor, "n 2"], generator: torch.Generator
+    ) -> Correspondences:
         assert a.depth is not None
         camera_a, camera_b = _posed(a), _posed(b)
         if camera_a is None or camera_b is None:
             return _none()
-        return correspond_by_depth(uv, depth_at(a.depth, uv), camera_a, camera_b, _depth_or_empty(b))
+        if self.density and a.depth_quantiles is not None:
+            depth = drawn_depth(a.depth_quantiles, uv, generator)
+        else:
+            depth = depth_at(a.depth, uv)
+        if self.density and b.depth_quantiles is not None:
+            return correspond_by_density(uv, depth, camera_a, camera_b, b.depth_quantiles)
+        return correspond_by_depth(uv, depth, camera_a, camera_b, _depth_or_empty(b))
 
     def _by_objects(
         self, a: Frame, b: Frame, pairs: list[tuple[int, int]], number: int, generator: torch.Generator
@@ -159,13 +182,18 @@ class MatchFinder:
         if not present:
             return FrameMatches(_none(), torch.zeros(0, dtype=torch.int64), labels_a, labels_b)
         chosen = torch.randint(len(present), (number,), generator=generator)
-        parts, objects = [], []
+        parts, objects, completed = [], [], []
         for position, n in enumerate(present):
             uv = _draw(masks[n], int((chosen == position).sum()), generator)
-            found = self._object_matches(a, b, pairs[n], uv)
-            parts.append(_on_label(found, labels_b, n + 1))
-            objects.append(torch.full((len(uv),), n + 1))
-        return FrameMatches(_concatenate(parts), torch.cat(objects), labels_a, labels_b)
+            found = _on_label(self._object_matches(a, b, pairs[n], uv), labels_b, n + 1)
+            if self.copies is not None:
+                shown = (Shown(a, pairs[n][0]), Shown(b, pairs[n][1]))
+                completed.append(self.copies.complete(found, *shown, POSED_OBJECT))
+                found = completed[-1].found
+            parts.append(found)
+            objects.append(torch.full((len(found.uv_a),), n + 1))
+        others = _alternatives(completed)
+        return FrameMatches(_concatenate(parts), torch.cat(objects), labels_a, labels_b, *others)
 
     def _object_matches(
         self, a: Frame, b: Frame, pair: tuple[int, int], uv: Float[Tensor, "n 2"]
@@ -249,6 +277,14 @@ def _on_label(found: Correspondences, labels: Int[Tensor, "h w"] | None, label: 
     elsewhere = (labels[rows, columns] != label) & found.visible
     outcome = torch.where(elsewhere, int(Outcome.OCCLUDED), found.outcome)
     return Correspondences(found.uv_a, found.uv_b, outcome, found.depth_b)
+
+
+def _alternatives(completed: list[Completed]) -> tuple[Tensor | None, Tensor | None]:
+    """Those of all objects in A and in B; None if none was asked for."""
+    if not completed:
+        return None, None
+    a, b = ([c.alternatives_a for c in completed], [c.alternatives_b for c in completed])
+    return torch.cat(widened(a)), torch.cat(widened(b))
 
 
 def _none() -> Correspondences:

@@ -43,6 +43,17 @@ class DepthFile:
 
 
 @dataclass(frozen=True)
+class DepthQuantiles:
+    """The depths at m equal probabilities of each pixel's ray: one of the m drawn at random is a draw from the
+    density along the ray. An array `m h w` (.npy) of `metres_per_unit`, ascending, floating point or uint16; NaN or 0
+    where unknown, all m of a pixel or none. The view's `depth` is then the likeliest of each ray.
+    """
+
+    path: Path
+    metres_per_unit: float = 1.0
+
+
+@dataclass(frozen=True)
 class View:
     """One image of one camera. `placements` lists the objects in it, when known. `lens`: its image, depth and masks
     are bent, and `intrinsics` are those of the image that import makes of it by straightening (`importers`)."""
@@ -54,6 +65,7 @@ class View:
     depth: DepthFile | None = None
     placements: tuple[Placement, ...] = ()
     lens: Lens | None = None
+    depth_quantiles: DepthQuantiles | None = None
 
 
 @dataclass(frozen=True)
@@ -67,12 +79,15 @@ class Moment:
 
 @dataclass(frozen=True)
 class Recording:
-    """Moments of one scene (scan, rig) or of one camera over rearranged scenes (shuffle, photos)."""
+    """Moments of one scene (scan, rig) or of one camera over rearranged scenes (shuffle, photos).
+
+    `take`: recordings of one take are lists of the images of one pass of a camera (see `takes`)."""
 
     name: str
     mode: Mode
     moments: tuple[Moment, ...]
     split: Split | None = None
+    take: str | None = None
 
     def views(self) -> Iterator[View]:
         for moment in self.moments:

@@ -6,14 +6,16 @@ A source runs in a loader worker and depends on nothing but the generator it is 
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Shaped
+from jaxtyping import Bool, Int, Shaped
 from torch import Tensor
 
+from samepoint.correspondence.answers import widened
 from samepoint.data.collage import collage
+from samepoint.data.copies import SPACING
 from samepoint.data.decode import fitted_size, image_size
 from samepoint.data.matches import FrameMatches, Identity, MatchFinder, Objects
 from samepoint.data.partners import PairKind, PairMixture, Partners, index
@@ -32,7 +34,9 @@ class PairSampling:
     `mixture`: the kinds of pairs. Of the pixels drawn on A (on the objects that both images hold), B must see at
     least the fraction `min_overlap`. `objects`: points on all objects that both images hold, or on one of them,
     the others being background. `masks` false: no use of masks and object poses, points anywhere (depth and
-    camera poses must do). `identity`: the very same object, or any of its family.
+    camera poses must do). `identity`: the very same object, or any of its family. `density`: where the density along
+    rays is known, depths are drawn from it (else the likeliest is taken). `symmetries` false: objects that the data
+    set declares symmetric are taken for ones that are not; `spacing`: pixels between copies about an axis.
     """
 
     pairs: int = 4
@@ -42,6 +46,9 @@ class PairSampling:
     objects: Objects = "all"
     masks: bool = True
     identity: Identity = "instance"
+    density: bool = True
+    symmetries: bool = True
+    spacing: float = SPACING
 
 
 class PairSource:
@@ -53,8 +60,10 @@ class PairSource:
     def __init__(self, store: FrameStore, sampling: PairSampling) -> None:
         self.store, self.sampling = store, sampling
         self.finder = MatchFinder(
-            store.dataset, sampling.identity, objects=sampling.objects, masks=sampling.masks
-        )
+            store.dataset, sampling.identity,
+            objects=sampling.objects, masks=sampling.masks, density=sampling.density,
+            symmetries=sampling.symmetries, spacing=sampling.spacing,
+        )  # fmt: skip
         self.partners = Partners(store, self.finder)
         self.weights = sampling.mixture.weights()
         views = self.partners.recording_of
@@ -139,14 +148,17 @@ class PairSource:
         """One pair on the canvas, with exactly `points` rows, as a batch of one."""
         points = self.sampling.points
         rows_of = torch.ones_like(matches.found.visible) if unmatched else matches.found.visible
-        kept = rows_of.nonzero()[:, 0]
-        if len(kept) > points:  # spread over all, for they come object by object
-            kept = kept[torch.arange(points) * len(kept) // points]
+        kept = spread(rows_of, points)
 
-        def rows(values: Shaped[Tensor, m * r]) -> Shaped[Tensor, "1 n *r"]:
-            padded = values.new_zeros(points, *values.shape[1:])
+        def rows(values: Shaped[Tensor, m * r], filling: float = 0) -> Shaped[Tensor, "1 n *r"]:
+            padded = values.new_full((points, *values.shape[1:]), filling)
             padded[: len(kept)] = values[kept]
             return padded[None]
+
+        def others(values: Tensor | None) -> Tensor | None:
+            if self.finder.copies is None:
+                return None
+            return rows(torch.empty(len(rows_of), 0, 2) if values is None else values, torch.nan)
 
         real = (torch.arange(points) < len(kept))[None]
         return PairBatch(
@@ -159,6 +171,8 @@ class PairSource:
             labels_a=_labels(matches.labels_a, a, self.canvas),
             labels_b=_labels(matches.labels_b, b, self.canvas),
             unmatched=real & unmatched,
+            alternatives_a=others(matches.alternatives_a),
+            alternatives_b=others(matches.alternatives_b),
         )
 
 
@@ -204,6 +218,12 @@ def overlap(matches: FrameMatches) -> float:
     return float(matches.found.visible.sum()) / max(1, len(matches.found.outcome))
 
 
+def spread(rows: Bool[Tensor, " n"], number: int) -> Int[Tensor, " k"]:
+    """At most `number` of the rows that are true, spread over all of them, for matches come object by object."""
+    chosen = rows.nonzero()[:, 0]
+    return chosen if len(chosen) <= number else chosen[torch.arange(number) * len(chosen) // number]
+
+
 def canvas_of(store: FrameStore) -> Size:
     """The smallest size that holds every image of the store."""
     if len(store) == 0:
@@ -227,7 +247,8 @@ def _stack(batches: list[PairBatch]) -> PairBatch:
 
     def joined(name: str) -> Tensor | None:
         values = [getattr(batch, name) for batch in batches]
-        return None if any(v is None for v in values) else torch.cat(values)
+        if any(v is None for v in values):
+            return None
+        return torch.cat(widened(values) if name.startswith("alternatives") else values)
 
-    fields = ("image_a", "image_b", "uv_a", "uv_b", "valid", "object", "labels_a", "labels_b", "unmatched")
-    return PairBatch(**{name: joined(name) for name in fields})  # type: ignore[arg-type]
+    return PairBatch(**{field.name: joined(field.name) for field in fields(PairBatch)})  # type: ignore[arg-type]

@@ -15,6 +15,7 @@ import numpy as np
 from torch import Tensor
 
 from samepoint.data.decode import quantise_depth
+from samepoint.data.quantile_files import half_metres
 from samepoint.data.recording import DepthFile, Mode, Split
 from samepoint.errors import DataError
 from samepoint.files import clear_disk_errors, write_json
@@ -30,6 +31,7 @@ class WrittenView:
     `image` uint8 `h w 3` RGB; `depth` metres `h w` (0 or NaN unknown); `labels` uint8 `h w`, 0 background,
     k the visible part of `placements[k - 1]`; a placement is (object_id, camera_from_object 4x4 or None).
     `visible_fractions` (one per placement) is the visible part of each silhouette in [0, 1], if known.
+    `depth_quantiles` metres `m h w` (0 or NaN unknown), beside a depth only.
     """
 
     camera: str
@@ -40,20 +42,24 @@ class WrittenView:
     labels: Array | None = None
     placements: Sequence[tuple[int, Array | None]] = ()
     visible_fractions: Sequence[float | None] | None = None
+    depth_quantiles: Array | None = None
 
 
 class SceneWriter:
     """Writes one recording into `root/split/NNNNNN`, which appears when `close` is called.
 
     As a context manager it closes on success and leaves nothing behind on an error. It may live in another
-    process than the BopWriter. It refuses a scene that is already there.
+    process than the BopWriter. It refuses a scene that is already there. `take`: see `Recording`.
     """
 
-    def __init__(self, root: Path, split: Split, index: int, mode: Mode = "scan") -> None:
+    def __init__(
+        self, root: Path, split: Split, index: int, mode: Mode = "scan", take: str | None = None
+    ) -> None:
         self.folder = Path(root) / split / f"{index:06d}"
         if self.folder.exists():
             raise DataError("this scene is already there", where=self.folder, mend="choose another number")
         self.mode: Mode = mode
+        self.take = take
         with clear_disk_errors(self.folder):
             self.folder.parent.mkdir(parents=True, exist_ok=True)
             self._draft = Path(tempfile.mkdtemp(dir=self.folder.parent, prefix=f".{index:06d}."))
@@ -76,7 +82,9 @@ class SceneWriter:
 
     def close(self) -> None:
         """Writes the scene's JSON files and gives the folder its name."""
-        native = {"mode": self.mode, "moments": self._moments}
+        native: dict[str, object] = {"mode": self.mode, "moments": self._moments}
+        if self.take is not None:
+            native["take"] = self.take
         write_json(self._draft / "scene_camera.json", self._cameras)
         write_json(self._draft / "scene_gt.json", self._truth)
         write_json(self._draft / "scene_gt_info.json", self._truth_info)
@@ -107,6 +115,8 @@ class SceneWriter:
             camera["cam_K"] = number_list(view.intrinsics)
         if view.depth is not None:
             camera["depth_scale"] = self._write_depth(number, view.depth, size)
+        if view.depth_quantiles is not None:
+            self._write_quantiles(number, view, size)
         if view.world_from_camera is not None:
             camera.update(
                 _pose("cam_R_w2c", "cam_t_w2c", np.linalg.inv(float64_array(view.world_from_camera)))
@@ -136,6 +146,17 @@ class SceneWriter:
         units, metres_per_unit = quantise_depth(metres)
         _write_png(path, units)
         return metres_per_unit * MILLIMETRES
+
+    def _write_quantiles(self, number: int, view: WrittenView, size: tuple[int, int] | None) -> None:
+        assert view.depth_quantiles is not None
+        quantiles = numpy_array(view.depth_quantiles)
+        if view.depth is None:
+            raise DataError("depth quantiles without depth", where=self.folder)
+        if quantiles.ndim != 3 or len(quantiles) == 0 or (size is not None and quantiles.shape[1:] != size):
+            raise DataError(f"depth quantiles are {quantiles.shape}, their image {size}", where=self.folder)
+        path = self._draft / "depth_quantiles" / f"{number:06d}.npy"
+        path.parent.mkdir(exist_ok=True)
+        np.save(path, half_metres(quantiles))
 
     def _add_truth(self, number: int, view: WrittenView, size: tuple[int, int] | None) -> None:
         labels = None if view.labels is None else numpy_array(view.labels)

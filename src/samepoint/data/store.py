@@ -35,6 +35,7 @@ class Frame:
     """One decoded view at the store's size. Depth in metres, 0 unknown; intrinsics of the resized image.
 
     `labels` (int16): 0 background, k = index into `view.placements` plus 1. `source_size` is the file's.
+    `depth_quantiles`: float16 metres, NaN unknown, read from the disk where it is looked at (`DepthQuantiles`).
     """
 
     image: UInt8[Tensor, "3 h w"]
@@ -45,6 +46,7 @@ class Frame:
     recording: int
     moment: int
     source_size: Size
+    depth_quantiles: Float[Tensor, "m h w"] | None = None
 
 
 class FrameStore:
@@ -102,7 +104,9 @@ class FrameStore:
         intrinsics = view.intrinsics
         if intrinsics is not None and size != arrays.source_size:
             intrinsics = resize_intrinsics(intrinsics, arrays.source_size, size)
-        return Frame(torch.from_numpy(planes), depth, labels, intrinsics, view, r, m, arrays.source_size)
+        quantiles = None if arrays.depth_quantiles is None else torch.from_numpy(arrays.depth_quantiles)
+        image = torch.from_numpy(planes)
+        return Frame(image, depth, labels, intrinsics, view, r, m, arrays.source_size, quantiles)
 
     @cached_property
     def position(self) -> dict[tuple[int, int, int], int]:
@@ -117,7 +121,15 @@ class FrameStore:
         if entry.labels is not None:
             labels = self._slice("labels", self._label_type, entry.labels, entry.size)
         image = planes.transpose(1, 2, 0)
-        return DecodedView(image, depth, entry.metres_per_unit, labels, entry.source_size)
+        quantiles = None if entry.quantiles is None else self._mapped_quantiles(*entry.quantiles, entry.size)
+        return DecodedView(image, depth, entry.metres_per_unit, labels, entry.source_size, quantiles)
+
+    def _mapped_quantiles(self, at: int, number: int, size: Size) -> np.ndarray:
+        """Not copied: of the m layers little is looked at. What is written to it does not reach the file."""
+        if "quantiles" not in self._maps:
+            self._maps["quantiles"] = np.memmap(self.folder / "quantiles.bin", dtype=np.uint8, mode="c")
+        end = at + number * math.prod(size) * 2
+        return self._maps["quantiles"][at:end].view(np.float16).reshape(number, *size)
 
     def _slice(self, name: str, dtype: type, at: int, shape: tuple[int, ...]) -> np.ndarray:
         if name not in self._maps:

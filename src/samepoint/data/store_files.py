@@ -1,7 +1,8 @@
-"""The folder behind a FrameStore: all views of a data set decoded into three flat files.
+"""The folder behind a FrameStore: all views of a data set decoded into a few flat files.
 
-`images.bin` uint8 planes `3 h w`, `depth.bin` uint16, `labels.bin` uint8 or uint16, and `index.json` with the
-size and offset of each view. It appears whole, under the fingerprint of what it was made from.
+`images.bin` uint8 planes `3 h w`, `depth.bin` uint16, `labels.bin` uint8 or uint16, `quantiles.bin` float16 `m h w`
+if any view has depth quantiles, and `index.json` with the size and offset of each view. It appears whole, under the
+fingerprint of what it was made from.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from typing import BinaryIO
 import numpy as np
 
 from samepoint.data.decode import DecodedView, decode_view, fitted_size, image_size
+from samepoint.data.quantile_files import quantile_number
 from samepoint.data.recording import Dataset, View
 from samepoint.errors import DataError
 from samepoint.files import clear_disk_errors, write_json
@@ -37,7 +39,7 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True)
 class Entry:
-    """Where one view lies: byte offsets (None: it has no depth, no masks)."""
+    """Where one view lies: byte offsets (None: it has no depth, no masks). `quantiles`: offset and number m."""
 
     size: Size
     source_size: Size
@@ -45,6 +47,7 @@ class Entry:
     depth: int | None
     metres_per_unit: float | None
     labels: int | None
+    quantiles: tuple[int, int] | None = None
 
 
 def default_cache() -> Path:
@@ -76,6 +79,8 @@ def decoded_bytes(dataset: Dataset, max_size: int | None) -> int:
     for view in dataset.views():
         height, width = fitted_size(image_size(view.image), max_size)
         per_pixel = 3 + (2 if view.depth else 0) + (1 if any(p.mask for p in view.placements) else 0)
+        if view.depth_quantiles is not None:
+            per_pixel += 2 * quantile_number(view.depth_quantiles)
         total += height * width * per_pixel
     return total
 
@@ -89,8 +94,9 @@ def open_folder(folder: Path) -> list[Entry] | None:
         return None
     if not complete:
         return None
-    pairs = ("size", "source_size")
-    return [Entry(**{**entry, **{k: tuple(entry[k]) for k in pairs}}) for entry in content["entries"]]
+    pairs = ("size", "source_size", "quantiles")
+    found = content["entries"]
+    return [Entry(**{**entry, **{k: tuple(entry[k]) for k in pairs if k in entry}}) for entry in found]
 
 
 def build_folder(
@@ -117,7 +123,9 @@ def build_folder(
 def _write(dataset: Dataset, draft: Path, max_size: int | None, progress: Progress | None) -> None:
     views = dataset.views()
     entries: list[Entry] = []
-    names = ("images.bin", "depth.bin", "labels.bin")
+    names = ["images.bin", "depth.bin", "labels.bin"]
+    if any(view.depth_quantiles is not None for view in views):
+        names.append("quantiles.bin")
     wide = any(len(view.placements) > 255 for view in views)
     with ExitStack() as stack:
         files = [stack.enter_context((draft / name).open("wb")) for name in names]
@@ -126,11 +134,17 @@ def _write(dataset: Dataset, draft: Path, max_size: int | None, progress: Progre
             if progress is not None:
                 progress(len(entries), len(views))
     sizes = {name: (draft / name).stat().st_size for name in names}
-    write_json(draft / "index.json", {"bytes": sizes, "entries": [asdict(entry) for entry in entries]})
+    write_json(draft / "index.json", {"bytes": sizes, "entries": [_as_json(entry) for entry in entries]})
+
+
+def _as_json(entry: Entry) -> dict[str, object]:
+    fields = asdict(entry)
+    return fields if entry.quantiles is not None else {k: v for k, v in fields.items() if k != "quantiles"}
 
 
 def _append_view(files: Sequence[BinaryIO], decoded: DecodedView, label_type: type) -> Entry:
-    image, depth, labels = files
+    image, depth, labels, *more = files
+    quantiles = decoded.depth_quantiles
     return Entry(
         size=(decoded.image.shape[0], decoded.image.shape[1]),
         source_size=decoded.source_size,
@@ -138,6 +152,7 @@ def _append_view(files: Sequence[BinaryIO], decoded: DecodedView, label_type: ty
         depth=None if decoded.depth is None else _append(depth, decoded.depth),
         metres_per_unit=decoded.metres_per_unit,
         labels=None if decoded.labels is None else _append(labels, decoded.labels.astype(label_type)),
+        quantiles=None if quantiles is None else (_append(more[0], quantiles), len(quantiles)),
     )
 
 
@@ -184,6 +199,8 @@ def _files(view: View) -> Iterator[tuple[str, Path, float | int]]:
     yield "image", view.image, 0
     if view.depth is not None:
         yield "depth image", view.depth.path, view.depth.metres_per_unit
+    if view.depth_quantiles is not None:
+        yield "file of depth quantiles", view.depth_quantiles.path, view.depth_quantiles.metres_per_unit
     for k, placement in enumerate(view.placements):
         if placement.mask is not None:
             yield "mask", placement.mask, k

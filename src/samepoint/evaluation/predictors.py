@@ -137,6 +137,14 @@ def _hit_fractions(answers: Float[Tensor, "a 2"], size: Size, most: int) -> Floa
     known = answers[answers.isfinite().all(-1)].double()
     if not len(known):
         return torch.full((most + 1,), torch.nan, dtype=torch.float64)
-    nearest = torch.stack([torch.hypot(u - x, v - y) for x, y in known]).amin(0)
+    nearest = torch.full((size[0], size[1]), torch.inf, dtype=torch.float64)
+    for (
+        x,
+        y,
+    ) in known.tolist():  # one after the other, and only near it: an axis of symmetry gives a hundred answers
+        rows = slice(max(0, math.floor(y) - most), max(0, math.ceil(y) + most + 1))
+        columns = slice(max(0, math.floor(x) - most), max(0, math.ceil(x) + most + 1))
+        distance = torch.hypot(u[rows, columns] - x, v[rows, columns] - y)
+        nearest[rows, columns] = torch.minimum(nearest[rows, columns], distance)
     inside = nearest[nearest <= most].ceil().long()
     return torch.bincount(inside, minlength=most + 1).cumsum(0).double() / (size[0] * size[1])

@@ -9,9 +9,10 @@ from __future__ import annotations
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from samepoint.correspondence.answers import mixture_window, nearest_answer
 from samepoint.correspondence.partition import log_partition
 from samepoint.correspondence.soft import soft_match
-from samepoint.correspondence.targets import expected_score, gaussian_window
+from samepoint.correspondence.targets import expected_score
 from samepoint.objectives.reduction import masked_mean, point_error
 from samepoint.types import DescriptorMap
 
@@ -25,14 +26,16 @@ def gaussian_divergence(
     temperature: float,
     sigma: float,
     negatives: Float[Tensor, "m d"] | None = None,
+    alternatives: Float[Tensor, "b n k 2"] | None = None,
 ) -> dict[str, Tensor]:
     """KL(q || p) to a Gaussian q of `sigma` pixels round `uv`, p over the cells of `target`.
 
     `negatives` are descriptors that can be no match (other images of the batch, say): they join the
     denominator of p. `sigma` below half a cell aliases: the Gaussian then falls between the cells.
+    `alternatives` are other right answers (NaN where fewer): q is then the even mixture of Gaussians round all.
     Source: Florence 2020 (thesis, distributional loss); seed 001 names the KL version after eq. 5.
     """
-    indices, weights = gaussian_window(uv, target, sigma)
+    indices, weights = mixture_window(uv, alternatives, target, sigma)
     log_z = log_partition(queries, target, temperature, extra=negatives)
     score = expected_score(queries, target, indices, weights)
     negative_entropy = (weights * weights.clamp(min=1e-12).log()).sum(-1)
@@ -47,12 +50,15 @@ def expectation_error(
     valid: Bool[Tensor, "b n"],
     *,
     temperature: float,
+    alternatives: Float[Tensor, "b n k 2"] | None = None,
 ) -> dict[str, Tensor]:
     """Distance of the distribution's mean from the truth, in cells (seed 001, eq. 5; there a sum, here a mean).
 
     A flat distribution has its mean in the image centre and a small error there: start from a network that
-    already matches, or with `gaussian_divergence`.
+    already matches, or with `gaussian_divergence`. With `alternatives` (other right answers, NaN where fewer) the
+    nearest right answer counts: the middle of several is none of them.
     """
     found = soft_match(queries, target, temperature)
-    loss = masked_mean(point_error(found.mean, uv, uv.new_tensor(target.cells.stride)), valid)
+    true = nearest_answer(found.mean, uv, alternatives)
+    loss = masked_mean(point_error(found.mean, true, uv.new_tensor(target.cells.stride)), valid)
     return {"loss": loss, "expectation_error_cells": loss.detach()}

@@ -8,6 +8,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from samepoint.correspondence.affinity import full_precision, working_dtype
+from samepoint.correspondence.answers import distance_to_answers
 from samepoint.objectives.contrastive import NonMatches
 from samepoint.objectives.reduction import masked_mean
 
@@ -21,17 +22,20 @@ def nt_xent(
     *,
     temperature: float,
     exclusion: float,
+    alternatives_a: Float[Tensor, "b n k 2"] | None = None,
+    alternatives_b: Float[Tensor, "b n m 2"] | None = None,
 ) -> dict[str, Tensor]:
     """Normalised temperature-scaled cross entropy over the 2 n descriptors of each pair (Adrian et al. 2022).
 
     Every descriptor must pick its match among all others; cosine similarity, whatever the network's metric.
     Two points nearer than `exclusion` pixels in A or in B are no negatives of each other: a second sample of
-    the same point, or its neighbour, would be pushed away from it. Zero where no row is valid.
+    the same point, or its neighbour, would be pushed away from it. Nor are two points of which one is so near to a
+    symmetric copy of the other (`alternatives_*`, NaN where fewer). Zero where no row is valid.
     """
     with full_precision(a.device):
         every = F.normalize(torch.cat((a, b), dim=1).to(working_dtype(a, b)), dim=-1)
         logits = every @ every.transpose(1, 2) / temperature
-    near = (torch.cdist(uv_a, uv_a) < exclusion) | (torch.cdist(uv_b, uv_b) < exclusion)
+    near = _near(uv_a, alternatives_a, exclusion) | _near(uv_b, alternatives_b, exclusion)
     excluded = near | ~valid[:, None, :]
     n = a.shape[1]
     itself = torch.eye(n, dtype=torch.bool, device=a.device)
@@ -43,6 +47,14 @@ def nt_xent(
     rows = logits.masked_fill(mask, -torch.inf).logsumexp(-1) - own
     loss = masked_mean(rows, torch.cat((valid, valid), 1))
     return {"loss": loss, "nt_xent": loss.detach()}
+
+
+def _near(
+    uv: Float[Tensor, "b n 2"], alternatives: Float[Tensor, "b n k 2"] | None, exclusion: float
+) -> Bool[Tensor, "b n n"]:
+    """Which points are nearer than `exclusion` pixels to one another, or to a copy of one another."""
+    near = distance_to_answers(uv, uv, alternatives) < exclusion
+    return near if alternatives is None else near | near.transpose(1, 2)
 
 
 def triplet(

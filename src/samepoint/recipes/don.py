@@ -13,6 +13,7 @@ from typing import ClassVar, Literal
 import torch
 from torch import Tensor, nn
 
+from samepoint.correspondence.answers import near_answers, positive_descriptors
 from samepoint.correspondence.non_matches import Kind, sample_non_matches
 from samepoint.correspondence.sampling import sample_descriptors
 from samepoint.data.augmentation import Augmentation, augment_pairs
@@ -33,7 +34,8 @@ class Contrast:
 
     `on_mask`: on the match's own object; `on_background`: where no object is; `cross_object`: on other objects
     (also the number for points of pairs without a common object). The last two share `background_margin`. None
-    lies within `exclusion` pixels of its own match. `by_root_dim` divides distances by sqrt(D) (seed 004).
+    lies within `exclusion` pixels of its own match or of a symmetric copy of it. `by_root_dim` divides distances by
+    sqrt(D) (seed 004).
     """
 
     margin: float = 0.5
@@ -80,11 +82,13 @@ class Don:
         a, b = describe_pair(network, batch)
         if self.loss == "kl" or self.loss == "expectation":
             return distributional(a, b, batch, loss=self.loss, temperature=self.temperature, sigma=self.sigma)
-        anchors, positives = sample_descriptors(a, batch.uv_a), sample_descriptors(b, batch.uv_b)
+        anchors = sample_descriptors(a, batch.uv_a)
+        positives = positive_descriptors(anchors, b, batch.uv_b, batch.alternatives_b)
         if self.loss == "nt-xent":
             return nt_xent(
                 anchors, positives, batch.uv_a, batch.uv_b, batch.valid,
                 temperature=self.temperature, exclusion=self.contrast.exclusion,
+                alternatives_a=batch.alternatives_a, alternatives_b=batch.alternatives_b,
             )  # fmt: skip
         groups = self._groups(b, batch, generator)
         if self.loss == "triplet":
@@ -131,7 +135,10 @@ class Don:
             sample_non_matches(generator, uv, shown, kind, number, radius=self.contrast.exclusion)
             for uv, shown in zip(batch.uv_b, labels, strict=True)
         ]
-        return torch.stack([uv for uv, _ in drawn]), torch.stack([valid for _, valid in drawn])
+        uv, valid = torch.stack([uv for uv, _ in drawn]), torch.stack([valid for _, valid in drawn])
+        if batch.alternatives_b is not None:
+            valid &= ~near_answers(uv, batch.alternatives_b, self.contrast.exclusion)
+        return uv, valid
 
 
 def joined(groups: list[NonMatches]) -> NonMatches:

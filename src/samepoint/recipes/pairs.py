@@ -37,6 +37,11 @@ def both_ways(
     """The mean of an objective from A to B and from B to A, so that swapping the images changes nothing."""
     there = direction(a, b, batch.uv_a, batch.uv_b, batch.valid)
     back = direction(b, a, batch.uv_b, batch.uv_a, batch.valid)
+    return mean_of(there, back)
+
+
+def mean_of(there: dict[str, Tensor], back: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Of the numbers of equal name."""
     return {name: (there[name] + back[name]) / 2 for name in there}
 
 
@@ -52,11 +57,16 @@ def distributional(
     """The distributional losses in both directions: descriptors of one map asked for in the other."""
 
     def direction(
-        source: DescriptorMap, target: DescriptorMap, uv: Tensor, truth: Tensor, valid: Tensor
+        source: DescriptorMap, target: DescriptorMap, uv: Tensor, truth: Tensor, others: Tensor | None
     ) -> dict[str, Tensor]:
         queries = sample_descriptors(source, uv)
         if loss == "expectation":
-            return expectation_error(queries, target, truth, valid, temperature=temperature)
-        return gaussian_divergence(queries, target, truth, valid, temperature=temperature, sigma=sigma)
+            return expectation_error(
+                queries, target, truth, batch.valid, temperature=temperature, alternatives=others
+            )
+        return gaussian_divergence(
+            queries, target, truth, batch.valid, temperature=temperature, sigma=sigma, alternatives=others
+        )
 
-    return both_ways(a, b, batch, direction)
+    there = direction(a, b, batch.uv_a, batch.uv_b, batch.alternatives_b)
+    return mean_of(there, direction(b, a, batch.uv_b, batch.uv_a, batch.alternatives_a))

@@ -68,7 +68,8 @@ def test_read(folder, scratch):
         depth = np.load(view.depth.path)
         assert (depth.dtype, view.depth.metres_per_unit) == (np.float32, 1.0)
         assert np.array_equal(depth, np.take_along_axis(z, weight.argmax(2)[..., None], 2)[..., 0])
-        quantiles = np.load(view.depth.path.with_name(f"{i:06d}_quantiles.npy"))
+        assert view.depth_quantiles.metres_per_unit == 1.0
+        quantiles = np.load(view.depth_quantiles.path)
         assert (quantiles.dtype, quantiles.shape) == (np.float32, (8, H, W))
         assert np.array_equal(quantiles, ray_quantiles(z, weight, 8))
         assert scratch in view.depth.path.parents
@@ -94,6 +95,7 @@ def test_without_rays_the_depth_images_count(folder, scratch):
     for view in read_nerf_supervision(folder, scratch).views():
         assert view.depth.metres_per_unit == 0.001
         assert view.depth.path == folder / "depth" / view.image.name
+        assert view.depth_quantiles is None
     assert not list(scratch.iterdir())
     shutil.rmtree(folder / "depth")
     assert all(view.depth is None for view in read_nerf_supervision(folder, scratch).views())

@@ -1,14 +1,12 @@
 """The views of a recording in the order of time, and some of them decoded.
 
-The lists of a frames folder (train.txt, test.txt) make several recordings of one pass of a camera: here they are
-one again. Masks are not decoded: `masks` looks at their files.
+Lists of one take are one again (`takes`). Masks are not decoded: `masks` looks at their files.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -16,7 +14,8 @@ from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from samepoint.data.decode import DecodedView, decode_view
-from samepoint.data.recording import Dataset, Mode, View
+from samepoint.data.recording import Dataset, Mode, Recording, View
+from samepoint.data.takes import takes
 from samepoint.geometry.lenses import undistort_image
 from samepoint.geometry.pixels import resize_intrinsics
 
@@ -50,15 +49,8 @@ class Shot:
 
 
 def footage_of(dataset: Dataset) -> tuple[Footage, ...]:
-    """One a recording; recordings of mode "scan" whose images lie in one folder are one."""
-    groups: dict[tuple[Mode, str | Path], list[int]] = {}
-    for k, recording in enumerate(dataset.recordings):
-        first = next(recording.views(), None)
-        if first is None:
-            continue
-        key = first.image.parent if recording.mode == "scan" else recording.name
-        groups.setdefault((recording.mode, key), []).append(k)
-    return tuple(_joined(dataset, numbers) for numbers in groups.values())
+    """One a take: the lists of one pass of a camera are one."""
+    return tuple(_footage(take.whole) for take in takes(dataset.recordings) if next(take.whole.views(), None))
 
 
 def evenly(items: Iterable[int], number: int) -> list[int]:
@@ -86,7 +78,7 @@ def straight(view: View, arrays: DecodedView) -> DecodedView:
 
 
 def _shot(view: View, invalid: Collection[int], long_side: int) -> Shot:
-    bare = replace(view, placements=())
+    bare = replace(view, placements=(), depth_quantiles=None)
     bent = view.lens is not None and not view.lens.straight
     arrays = straight(view, decode_view(bare, None if bent else long_side))
     depth, intrinsics, size = None, view.intrinsics, (arrays.image.shape[0], arrays.image.shape[1])
@@ -98,24 +90,12 @@ def _shot(view: View, invalid: Collection[int], long_side: int) -> Shot:
     return Shot(view.image.name, arrays.image, depth, intrinsics)
 
 
-def _joined(dataset: Dataset, numbers: list[int]) -> Footage:
-    recordings = [dataset.recordings[k] for k in numbers]
-    entries = [
-        (view, (k, m), moment.time)
-        for k, recording in enumerate(recordings)
-        for m, moment in enumerate(recording.moments)
-        for view in moment.views
-    ]
-    name = recordings[0].name
-    if len(recordings) > 1:  # an image may be in several lists
-        unique = {view.image: (view, place, time) for view, place, time in entries}
-        entries = [unique[path] for path in sorted(unique)]
-        name = name.rsplit("/", 1)[0]
-    places = {place: i for i, place in enumerate(dict.fromkeys(place for _, place, _ in entries))}
+def _footage(recording: Recording) -> Footage:
+    entries = [(view, m, moment.time) for m, moment in enumerate(recording.moments) for view in moment.views]
     return Footage(
-        name,
-        recordings[0].mode,
+        recording.name,
+        recording.mode,
         tuple(view for view, _, _ in entries),
-        tuple(places[place] for _, place, _ in entries),
+        tuple(m for _, m, _ in entries),
         tuple(None if time is None else float(time) for _, _, time in entries),
     )

@@ -18,7 +18,17 @@ from samepoint.data.bop_writer import BopWriter, ObjectMesh, SceneWriter, Writte
 from samepoint.data.checks import checked_poses, intrinsics_from, matrix_from
 from samepoint.data.decode import IMAGE_SUFFIXES
 from samepoint.data.readers.bop.objects import METRES, read_native_header, read_objects
-from samepoint.data.recording import Dataset, DepthFile, Mode, Moment, Placement, Recording, Split, View
+from samepoint.data.recording import (
+    Dataset,
+    DepthFile,
+    DepthQuantiles,
+    Mode,
+    Moment,
+    Placement,
+    Recording,
+    Split,
+    View,
+)
 from samepoint.errors import DataError, one_of
 from samepoint.files import read_json
 
@@ -82,9 +92,11 @@ def _split(folder: Path, root: Path) -> Split | None:
 def _read_scene(folder: Path, root: Path) -> Recording:
     try:
         views = _read_views(folder)
-        native = folder / NATIVE
+        native, take = folder / NATIVE, None
         if native.exists():
-            mode, moments = _native_moments(read_json(native), views, native)
+            content = read_json(native)
+            take = None if content.get("take") is None else str(content["take"])
+            mode, moments = _native_moments(content, views, native)
         else:
             moments = tuple(Moment((view,)) for view in views.values())
             mode = "scan" if _is_still(list(views.values())) else "shuffle"
@@ -92,7 +104,7 @@ def _read_scene(folder: Path, root: Path) -> Recording:
         what = f"the scene's JSON files do not fit together ({type(error).__name__}: {error})"
         raise DataError(what, where=folder, mend="compare them with the BOP format") from error
     name = folder.name if folder == root else folder.relative_to(root).as_posix()
-    return Recording(name, mode, moments, _split(folder, root))
+    return Recording(name, mode, moments, _split(folder, root), take)
 
 
 def _native_moments(content: dict[str, Any], views: dict[int, View], path: Path) -> tuple[Mode, tuple]:
@@ -114,6 +126,7 @@ def _read_views(folder: Path) -> dict[int, View]:
     cameras = {int(key): value for key, value in read_json(folder / CAMERAS).items()}
     numbers = sorted(cameras)
     images, depths = _numbered(folder, "rgb") or _numbered(folder, "gray"), _numbered(folder, "depth")
+    quantiles = _numbered(folder, "depth_quantiles", frozenset({".npy"}))
     placements = _read_placements(folder, numbers)
     posed = [n for n in numbers if "cam_R_w2c" in cameras[n]]
     names = {n: f"{folder / CAMERAS}, image {n}" for n in numbers}
@@ -135,7 +148,13 @@ def _read_views(folder: Path) -> dict[int, View]:
                 mend = "give cam_K and depth_scale (millimetres a unit)"
                 raise DataError("depth without cam_K or depth_scale", where=names[n], mend=mend)
             depth = DepthFile(depths[n], float(cameras[n]["depth_scale"]) * METRES)
-        views[n] = View("cam0", images[n], intrinsics, poses.get(n), depth, placements.get(n, ()))
+        view = View("cam0", images[n], intrinsics, poses.get(n), depth, placements.get(n, ()))
+        if n in quantiles:
+            if depth is None:
+                mend = f"restore depth/{n:06d}, or remove this file"
+                raise DataError("depth quantiles of an image without depth", where=quantiles[n], mend=mend)
+            view = replace(view, depth_quantiles=DepthQuantiles(quantiles[n]))
+        views[n] = view
     return views
 
 
@@ -167,9 +186,9 @@ def _read_placements(folder: Path, numbers: list[int]) -> dict[int, tuple[Placem
     return {n: tuple(found) for n, found in placements.items()}
 
 
-def _numbered(folder: Path, kind: str) -> dict[int, Path]:
+def _numbered(folder: Path, kind: str, suffixes: frozenset[str] = IMAGE_SUFFIXES) -> dict[int, Path]:
     found = (folder / kind).iterdir() if (folder / kind).is_dir() else ()
-    files = [path for path in found if path.suffix.lower() in IMAGE_SUFFIXES and path.stem.isdigit()]
+    files = [path for path in found if path.suffix.lower() in suffixes and path.stem.isdigit()]
     return {int(path.stem): path for path in files}
 
 

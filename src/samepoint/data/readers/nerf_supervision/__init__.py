@@ -10,9 +10,10 @@ pixels are integers at their centres and intrinsics.txt is taken as it is. Rays 
 are along the optical axis. **Units are not metres**: the scene was recentred and scaled; import with `world_scale`
 and `depth_scale` to make them so (both the metres of a unit).
 
-With z and weight, the depth of a view is the likeliest of its ray and lies in `scratch` as NNNNNN.npy, and beside it
-NNNNNN_quantiles.npy holds QUANTILES depths of the ray's distribution (8 h w, NaN unknown). Without them it is depth/,
-the expected depth (there `depth_scale` is the metres of a thousandth). Not read: rgb.mp4, disp.mp4, checkpoints.
+With z and weight, the depth of a view is the likeliest of its ray, and its `depth_quantiles` are QUANTILES depths of
+the ray's distribution; both are unknown where the ray is less than half opaque, and both lie in `scratch` (float32
+.npy). Without them the depth is depth/, the expected one (there `depth_scale` is the metres of a thousandth), and
+there are no quantiles. Not read: rgb.mp4, disp.mp4, checkpoints.
 """
 
 from __future__ import annotations
@@ -27,13 +28,13 @@ from torch import Tensor
 from samepoint.data.checks import checked_poses, intrinsics_from, numbers
 from samepoint.data.corrections import OPENGL
 from samepoint.data.decode import image_size
+from samepoint.data.quantile_files import QUANTILES
 from samepoint.data.readers.nerf_supervision.quantiles import likeliest_depth, ray_quantiles, row_blocks
 from samepoint.data.readers.scratch_files import write_array, write_depth
-from samepoint.data.recording import Dataset, DepthFile, Moment, Recording, Split, View
+from samepoint.data.recording import Dataset, DepthFile, DepthQuantiles, Moment, Recording, Split, View
 from samepoint.errors import DataError
 from samepoint.types import Size
 
-QUANTILES = 8
 SPLITS: dict[str, Split] = {"renderonly_train": "train", "renderonly_test": "test", "testset": "test"}
 AGAIN = "render with --render_only --render_train once more"
 
@@ -75,8 +76,9 @@ def _recording(folder: Path, scratch: Path) -> Recording:
     poses = checked_poses([_numbers(p, 4) @ OPENGL.double().numpy() for p in names], names)
     moments = []
     for image, pose in zip(images, poses, strict=True):
-        depth = _depth(folder, image, scratch)
-        moments.append(Moment((View("cam0", image, intrinsics, pose, depth),)))
+        depth, quantiles = _depth(folder, image, scratch)
+        view = View("cam0", image, intrinsics, pose, depth, depth_quantiles=quantiles)
+        moments.append(Moment((view,)))
     return Recording(folder.resolve().name, "scan", tuple(moments), SPLITS.get(_kind(folder)))
 
 
@@ -111,21 +113,21 @@ def _numbers(path: Path, rows: int) -> np.ndarray:
     return numbers(words, rows * rows, path).reshape(rows, rows)
 
 
-def _depth(folder: Path, image: Path, scratch: Path) -> DepthFile | None:
+def _depth(folder: Path, image: Path, scratch: Path) -> tuple[DepthFile | None, DepthQuantiles | None]:
     present = [name for name in ("z", "weight") if (folder / name).is_dir()]
     if len(present) == 1:
         raise DataError(f"has {present[0]}/ only, of z/ and weight/", where=folder, mend=AGAIN)
     if present:
         return _from_rays(folder, image, scratch)
     if not (folder / "depth").is_dir():
-        return None
+        return None, None
     path = folder / "depth" / image.name
     if image_size(path) != image_size(image):
         raise DataError("has another size than its image", where=path, mend=AGAIN)
-    return DepthFile(path, 0.001)
+    return DepthFile(path, 0.001), None
 
 
-def _from_rays(folder: Path, image: Path, scratch: Path) -> DepthFile:
+def _from_rays(folder: Path, image: Path, scratch: Path) -> tuple[DepthFile, DepthQuantiles]:
     """The likeliest depth and the quantiles, written to `scratch`."""
     paths = [folder / name / f"{image.stem}.npy" for name in ("z", "weight")]
     z, weight = (_array(path, image_size(image)) for path in paths)
@@ -135,8 +137,11 @@ def _from_rays(folder: Path, image: Path, scratch: Path) -> DepthFile:
         )
     if any((np.diff(z[rows], axis=2) < 0).any() for rows in row_blocks(z.shape)):
         raise DataError("the depths fall along a ray", where=paths[0], mend=AGAIN)
-    write_array(scratch / f"{image.stem}_quantiles.npy", ray_quantiles(z, weight, QUANTILES))
-    return write_depth(scratch / f"{image.stem}.npy", likeliest_depth(z, weight))
+    depth = likeliest_depth(z, weight)
+    quantiles = np.where(depth > 0, ray_quantiles(z, weight, QUANTILES), np.float32(np.nan))
+    file = scratch / f"{image.stem}_quantiles.npy"
+    write_array(file, quantiles)
+    return write_depth(scratch / f"{image.stem}.npy", depth), DepthQuantiles(file)
 
 
 def _array(path: Path, size: Size) -> np.ndarray:
