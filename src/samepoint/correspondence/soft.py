@@ -65,12 +65,17 @@ def soft_match(
 
 
 def soft_match_logits(
-    logits: Float[Tensor, "b n h w"], cells: CellMap, payload: Float[Tensor, "b p h w"] | None = None
+    logits: Float[Tensor, "b n h w"],
+    cells: CellMap,
+    payload: Float[Tensor, "b p h w"] | None = None,
+    *,
+    own: Float[Tensor, "b n h w"] | None = None,
 ) -> SpatialDistribution:
     """softmax(logits) of each heatmap of a keypoint network: mean, variance, mode, log-partition, payload.
 
     Mean and mode in pixels of the image that `cells` refers to; differentiable but for the mode. The variance
-    is taken about the mean, from the two marginals; single precision or more.
+    is taken about the mean, from the two marginals; single precision or more. `own` holds a map for each heatmap
+    (its depth, say), whose expectation is the payload's last column.
     """
     with full_precision(logits.device):
         batch, n, height, width = logits.shape
@@ -83,15 +88,17 @@ def soft_match_logits(
         mean = torch.stack((in_u @ u, in_v @ v), dim=-1)
         variance_u = (in_u * (u - mean[..., :1]).square()).sum(-1)
         variance_v = (in_v * (v - mean[..., 1:]).square()).sum(-1)
-        expected = None
+        expected = []
         if payload is not None:
-            expected = probability.flatten(2) @ payload.to(logits.dtype).flatten(2).transpose(1, 2)
+            expected.append(probability.flatten(2) @ payload.to(logits.dtype).flatten(2).transpose(1, 2))
+        if own is not None:
+            expected.append((probability * own.to(logits.dtype)).flatten(2).sum(-1, keepdim=True))
         return SpatialDistribution(
             mean=mean,
             variance=torch.stack((variance_u, variance_v), dim=-1),
             mode=grid.flatten(0, 1)[flat.argmax(-1)],
             log_partition=flat.logsumexp(-1),
-            payload=expected,
+            payload=torch.cat(expected, dim=-1) if expected else None,
         )
 
 
