@@ -2,12 +2,12 @@
 
 import numpy as np
 import pytest
-from tests.fusion.tabletop import SIZE, K, cast, frames_of, ring
+from tests.fusion.tabletop import SIZE, Box, K, cast, frames_of, ring
 
 from samepoint.errors import DataError
 from samepoint.fusion.clusters import cluster, spread, thinned
 from samepoint.fusion.objects import find_objects, find_workspace, within_box
-from samepoint.fusion.planes import find_plane, on_plane
+from samepoint.fusion.planes import Plane, find_plane, is_open, on_plane
 from samepoint.fusion.settings import FusionSettings
 from samepoint.fusion.touching import split, touching
 from samepoint.fusion.views import MeshViews, triangle_labels
@@ -105,6 +105,25 @@ def test_a_plane_is_found_among_other_points_and_faces_the_cameras():
     assert plane.height(camera)[0] == pytest.approx(2.0, abs=0.01)
     assert on_plane(plane, points[:2000], 0.01).all()
     assert find_plane(points[:2], camera, 0.01, generator) is None
+
+
+def test_things_behind_the_front_of_an_open_box_are_objects_and_what_little_is_behind_a_wall_is_none():
+    front = Box((-0.15, 0.1, 0.0), (0.15, 0.11, 0.06))
+    thing = Box((-0.04, -0.06, 0.0), (0.04, 0.02, 0.12))
+    poses = [pose for pose in ring(24) if pose[1, 3] > 0.1]  # the cameras see the front of `front`
+    frames = frames_of((front, thing), poses)
+    surface = within_box(fuse(Volume(0.004, box=BOX), frames, far=2.0).surface(2.0), BOX)
+    cameras = np.stack([pose[:3, 3] for pose in poses])
+    found = find_objects(surface, cameras, FusionSettings(voxel=0.004, planes=2))
+    kept = surface.vertices[found.labels == 0]
+    assert np.ptp(kept, axis=0) == pytest.approx((0.08, 0.08, 0.12), abs=0.02)
+    assert is_open(found.planes[1], surface.vertices.astype(float), 0.01)
+    wall = np.column_stack((np.random.default_rng(0).uniform(-1, 1, (1000, 2)), np.zeros(1000)))
+    plane = Plane(np.array([0.0, 0, 1]), 0.0)
+    for behind, opened in ((50, False), (200, True)):
+        points = np.concatenate((wall, wall[:behind] - (0, 0, 0.1)))
+        assert is_open(plane, points, 0.01) == opened
+        assert on_plane(plane, points, 0.01, opened)[1000:].all() != opened
 
 
 def test_clusters_are_those_of_a_flood_fill():

@@ -115,6 +115,8 @@ def test_clicks_split_what_touches(scans, tmp_path):
     [
         (["--empty", "nothing"], "recording 'nothing' is unknown; choose one of: train/000000"),
         (["--robot", "arm"], "recording 'arm' is unknown"),
+        (["--changed", "train/000000", "nothing"], "recording 'nothing' is unknown"),
+        (["--changed", "train/000000"], "--changed train/000000 is one scan, not two"),
         (["--clicks", "none.json"], "does not exist"),
         (["--voxel", "0"], "voxel is 0"),
         (["--box", "5", "5", "5", "6", "6", "6"], "nothing was fused"),
@@ -125,6 +127,64 @@ def test_bad_input_is_one_line(scans, arguments, line, tmp_path, capsys):
     assert code == 2
     assert line in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
+
+
+def write_lists(root):
+    """A frames folder: one pass over two boxes, every third image held out in test.txt."""
+    for name in ("color", "depth", "pose"):
+        (root / name).mkdir(parents=True)
+    (fx, _, cx), (_, fy, cy), _ = K.tolist()
+    camera = {"width": 320, "height": 240, "fx": fx, "fy": fy, "cx": cx, "cy": cy, "depth_unit_m": 0.0001}
+    (root / "intrinsics.json").write_text(json.dumps(camera))
+    for i, frame in enumerate(frames_of(APART, POSES, 0.001, SIZE, K)):
+        Image.fromarray(frame.image).save(root / "color" / f"{i:03d}.png")
+        Image.fromarray((frame.depth * 10000).astype(np.uint16)).save(root / "depth" / f"{i:03d}.png")
+        np.savetxt(root / "pose" / f"{i:03d}.txt", frame.world_from_camera)
+    numbers = range(len(POSES))
+    (root / "train.txt").write_text("".join(f"{i:03d}.png\n" for i in numbers if i % 3))
+    (root / "test.txt").write_text("".join(f"{i:03d}.png\n" for i in numbers if i % 3 == 0))
+    return root
+
+
+@pytest.mark.parametrize("imported", [False, True])
+def test_lists_of_one_pass_are_one_scan_with_the_same_objects(tmp_path, imported):
+    source = write_lists(tmp_path / "box")
+    if imported:
+        assert run(["data", "import", "frames", str(source), "--out", str(tmp_path / "native")]) == 0
+        source = tmp_path / "native"
+    assert run(["data", "fuse", str(source), "--out", str(tmp_path / "fused"), *QUICK]) == 0
+    data = open_dataset(tmp_path / "fused")
+    lists = {recording.split: recording for recording in data.recordings}
+    assert {split: len(found.moments) for split, found in lists.items()} == {"train": 10, "test": 6}
+    assert len(data.objects) == 2
+    poses = {"train": [p for i, p in enumerate(POSES) if i % 3], "test": POSES[::3]}
+    for split, found in lists.items():
+        views = list(found.views())
+        assert all({p.object_id for p in view.placements} == set(data.objects) for view in views)
+        best = [masks_against_truth(view, APART, pose) for view, pose in zip(views, poses[split])]
+        assert (np.median(best, axis=0) > 0.85).all()
+    (row,) = json.loads((tmp_path / "fused" / "fusion" / "fusion.json").read_text())["recordings"]
+    assert (row["recording"], row["frames"]) == ("box", len(POSES))
+    assert sorted(row["written"]) == ["test/000000", "train/000000"]
+    assert len(list((tmp_path / "fused" / "fusion").glob("*.png"))) == 1
+
+
+def test_what_was_taken_away_between_scans_is_an_object_of_its_own(tmp_path):
+    source = write(tmp_path / "raw", [("scan", TOUCHING, True), ("scan", TOUCHING[:1], True)])
+    arguments = ["data", "fuse", str(source), *QUICK]
+    assert run([*arguments, "--out", str(tmp_path / "one")]) == 0
+    changed = ["--changed", "train/000000", "train/000001"]
+    assert run([*arguments, "--out", str(tmp_path / "two"), *changed]) == 0
+    found = {name: open_dataset(tmp_path / name) for name in ("one", "two")}
+    counts = {
+        name: [len({p.object_id for v in r.views() for p in v.placements}) for r in data.recordings]
+        for name, data in found.items()
+    }
+    assert counts == {"one": [1, 1], "two": [2, 1]}
+    views = list(found["two"].recordings[0].views())[:5]  # the first cameras see both
+    best = np.median([masks_against_truth(v, TOUCHING, pose) for v, pose in zip(views, POSES)], axis=0)
+    assert best[0] > 0.9
+    assert best[1] > 0.8
 
 
 def test_photos_cannot_be_fused(tmp_path, capsys):

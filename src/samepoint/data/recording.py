@@ -7,8 +7,8 @@ same time. What a source lacks is None or empty, never a sentinel. Files are nam
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
@@ -92,6 +92,11 @@ class Recording:
     def views(self) -> Iterator[View]:
         for moment in self.moments:
             yield from moment.views
+
+    def with_views(self, change: Callable[[View], View]) -> Recording:
+        """The same with every view changed."""
+        moments = (replace(m, views=tuple(change(view) for view in m.views)) for m in self.moments)
+        return replace(self, moments=tuple(moments))
 
     @property
     def static(self) -> bool:

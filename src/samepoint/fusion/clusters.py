@@ -51,13 +51,24 @@ def spread(
     reach: float,
 ) -> Int[np.ndarray, " n"]:
     """Labels with those of `open_` points without one taken from the nearest labelled point within `reach`."""
-    have, lack = labels >= 0, (labels < 0) & open_
-    if not have.any() or not lack.any():
+    lack = (labels < 0) & open_
+    distance, owner = nearest_labelled(labels, points, points[lack])
+    if not len(distance):
         return labels
+    out = labels.copy()
+    out[np.flatnonzero(lack)[distance <= reach]] = owner[distance <= reach]
+    return out
+
+
+def nearest_labelled(
+    labels: Int[np.ndarray, " n"], points: Float[np.ndarray, "n 3"], places: Float[np.ndarray, "m 3"]
+) -> tuple[Float[np.ndarray, " k"], Int[np.ndarray, " k"]]:
+    """How far the nearest point with a label is from each place (metres), and its label; both empty if there is no
+    such point or no place."""
+    have = labels >= 0
+    if not have.any() or not len(places):
+        return np.zeros(0), np.zeros(0, dtype=np.int64)
     search = open3d().core.nns.NearestNeighborSearch(open3d().core.Tensor(np.ascontiguousarray(points[have])))
     search.knn_index()
-    nearest, squared = search.knn_search(open3d().core.Tensor(np.ascontiguousarray(points[lack])), 1)
-    near = squared.numpy()[:, 0] <= reach**2
-    out = labels.copy()
-    out[np.flatnonzero(lack)[near]] = labels[have][nearest.numpy()[:, 0][near]]
-    return out
+    nearest, squared = search.knn_search(open3d().core.Tensor(np.ascontiguousarray(places)), 1)
+    return np.sqrt(squared.numpy()[:, 0]), labels[have][nearest.numpy()[:, 0]]

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from samepoint.fusion.clusters import cluster, spread
-from samepoint.fusion.planes import Plane, find_plane, on_plane
+from samepoint.fusion.clusters import cluster, nearest_labelled, spread
+from samepoint.fusion.planes import Plane, find_plane, is_open, on_plane
 from samepoint.fusion.settings import Box, FusionSettings
 from samepoint.fusion.views import MeshViews
 from samepoint.fusion.volume import Surface, inside
 
 SKIN = 0.3
 """Of `height`: what is lower than this share of it over the plane is the plane."""
+HANGING = 3.0
+"""Gaps by which a part of an object may be apart from what stands under it."""
 MARGIN = 0.1
 """Metres that the workspace is larger than what the coarse pass found in it."""
 
@@ -40,7 +41,8 @@ def find_objects(
     settings: FusionSettings,
     empty: MeshViews | None = None,
 ) -> FoundObjects:
-    """Clusters of what is left after the planes. With one plane an object must stand on it, within its bounds.
+    """Clusters of what is left after the planes. With one plane an object must stand on it, within its bounds. What
+    lies behind the support goes with it, and what little lies behind a wall.
 
     With the `empty` scene (the change detection of Dense Object Nets) that is what is left, in place of planes: all
     that is not where the empty scene's surface is. Points a little over a plane, or that surface, go to the object
@@ -56,9 +58,10 @@ def find_objects(
         plane = find_plane(points[free], cameras, settings.height, generator)
         if plane is None:
             break
+        opened = bool(planes) and is_open(plane, points[free], settings.height)
         planes.append(plane)
-        free &= ~on_plane(plane, points, settings.height)
-        low &= ~on_plane(plane, points, SKIN * settings.height)
+        free &= ~on_plane(plane, points, settings.height, opened)
+        low &= ~on_plane(plane, points, SKIN * settings.height, opened)
     labels = np.full(len(points), -1)
     labels[free] = cluster(points[free], settings.gap, settings.smallest)
     if len(planes) == 1:
@@ -88,18 +91,24 @@ def find_workspace(
 def _standing(
     labels: Int[np.ndarray, " n"], points: Float[np.ndarray, "n 3"], plane: Plane, settings: FusionSettings
 ) -> Int[np.ndarray, " n"]:
-    """Without clusters that hang in the air or lie outside of the plane's bounds."""
+    """Without clusters outside of the plane's bounds or in the air. What hangs near something that stands belongs to
+    it: between a head and its body no camera may have seen the neck."""
     heights = plane.height(points)
     bounds = _bounds(plane, points[np.abs(heights) < settings.height])
-    kept: Sequence[int] = [
+    inside_bounds = [
         k
         for k in range(labels.max(initial=-1) + 1)
-        if heights[labels == k].min() < settings.height + settings.gap
-        and _within(bounds, plane, points[labels == k].mean(0)[None])[0]
+        if _within(bounds, plane, points[labels == k].mean(0)[None])[0]
     ]
+    standing = [k for k in inside_bounds if heights[labels == k].min() < settings.height + settings.gap]
     out = np.full_like(labels, -1)
-    for new, old in enumerate(kept):
+    for new, old in enumerate(standing):
         out[labels == old] = new
+    stands = out.copy()
+    for k in set(inside_bounds) - set(standing):
+        distance, owner = nearest_labelled(stands, points, points[labels == k])
+        if len(distance) and distance.min() < HANGING * settings.gap:
+            out[labels == k] = owner[distance.argmin()]
     return out
 
 
@@ -125,7 +134,11 @@ def _within(
 
 def within_box(surface: Surface, box: Box) -> Surface:
     """The triangles whose vertices all lie in the box."""
-    kept = inside(surface.vertices, box)
+    return part(surface, inside(surface.vertices, box))
+
+
+def part(surface: Surface, kept: Bool[np.ndarray, " v"]) -> Surface:
+    """The triangles whose vertices are all kept."""
     triangles = surface.triangles[kept[surface.triangles].all(1)]
     number = np.cumsum(kept) - 1
     return Surface(surface.vertices[kept], number[triangles].astype(np.int32), surface.colours[kept])

@@ -8,6 +8,8 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 ITERATIONS = 2000
+BEHIND = 0.1
+"""At most so many points lie behind a wall, as a share of those on it."""
 MEASURED = 20_000
 """So many points are enough to find a plane by."""
 
@@ -52,6 +54,16 @@ def find_plane(
     return Plane(normal, float(-normal @ centre))
 
 
-def on_plane(plane: Plane, points: Float[np.ndarray, "n 3"], tolerance: float) -> Bool[np.ndarray, " n"]:
-    """Which points lie on the plane or behind it, seen from the cameras."""
-    return plane.height(points) < tolerance
+def on_plane(
+    plane: Plane, points: Float[np.ndarray, "n 3"], tolerance: float, open_: bool = False
+) -> Bool[np.ndarray, " n"]:
+    """Which points lie on the plane or, unless it is open, behind it, seen from the cameras."""
+    height = plane.height(points)
+    return np.abs(height) < tolerance if open_ else height < tolerance
+
+
+def is_open(plane: Plane, points: Float[np.ndarray, "n 3"], tolerance: float) -> bool:
+    """Whether much lies behind the plane: it is the front of a shelf or the lid of a box rather than a wall, behind
+    which there is noise."""
+    height = plane.height(points)
+    return bool((height <= -tolerance).sum() > BEHIND * (np.abs(height) < tolerance).sum())

@@ -20,7 +20,8 @@ class FusionSettings:
     world coordinates; None: what the first, coarse pass finds round the support plane. `planes`: how many planes to
     take away: the support, then walls. `height`: what lies lower over the support is not an object's. `gap`: points
     farther apart belong to different objects. `smallest`: objects whose longest edge is shorter are dropped.
-    `coarse`: voxel of the first pass. `device`: of the volume.
+    `coarse`: voxel of the first pass. `seen`: so many frames must agree on a surface; more drop noise, and sides that
+    few frames see. `refine`: make poses agree with the surface and fuse once more. `device`: of the volume.
     """
 
     voxel: float = 0.003
@@ -33,6 +34,8 @@ class FusionSettings:
     gap: float = 0.015
     smallest: float = 0.02
     coarse: float = 0.02
+    seen: int = 2
+    refine: bool = True
     seed: int = 0
     device: Literal["auto", "cpu", "cuda"] = "auto"
 
@@ -44,5 +47,7 @@ class FusionSettings:
             raise DataError(f"near is {self.near}, far {self.far}", mend="give 0 <= near < far")
         if self.planes < 0:
             raise DataError(f"planes is {self.planes}", mend="give 0 or more")
+        if self.seen < 1:
+            raise DataError(f"seen is {self.seen}", mend="give 1 or more frames")
         if self.box is not None and any(low >= high for low, high in zip(self.box[:3], self.box[3:])):
             raise DataError(f"the box {self.box} is empty", mend="give lowest x y z, then highest x y z")

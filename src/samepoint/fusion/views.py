@@ -30,6 +30,14 @@ class MeshViews:
         queries = self._tensor(np.ascontiguousarray(points, dtype=np.float32))
         return self._scene.compute_distance(queries).numpy()
 
+    def closest(
+        self, points: Float[np.ndarray, "n 3"]
+    ) -> tuple[Float32[np.ndarray, "n 3"], Float32[np.ndarray, "n 3"]]:
+        """The mesh's nearest points, and the unit normals of the triangles that they lie on."""
+        queries = self._tensor(np.ascontiguousarray(points, dtype=np.float32))
+        found = self._scene.compute_closest_points(queries)
+        return found["points"].numpy(), found["primitive_normals"].numpy()
+
     def render(
         self,
         intrinsics: Float[np.ndarray, "3 3"],
