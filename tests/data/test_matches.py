@@ -133,7 +133,6 @@ def test_a_pairs_points_lie_on_all_objects_that_both_images_show(dataset):
         assert max(counts.values()) < 0.9 * sum(counts.values())
 
 
-
 def test_pairs_within_a_scene_stay_in_it(dataset):
     for pair in make_pairs(dataset.split("test"), number=4, cross_scene=False):
         assert pair.image_a.parents[1] == pair.image_b.parents[1]

@@ -12,7 +12,10 @@ def scan(name, folder, images, split=None, mode="scan", take=None):
     return Recording(name, mode, moments, split, take)
 
 
-TRAIN, TEST = scan("box/train", "box/color", (0, 2, 3), "train"), scan("box/test", "box/color", (1, 2), "test")
+TRAIN, TEST = (
+    scan("box/train", "box/color", (0, 2, 3), "train"),
+    scan("box/test", "box/color", (1, 2), "test"),
+)
 
 
 def test_lists_of_one_folder_are_one_take_in_order_and_each_image_once():

@@ -63,7 +63,9 @@ def test_what_a_bare_table_does_not_determine_stays_as_recorded():
     aside, up = truth.copy(), truth.copy()
     aside[:3, 3] += (0.004, 0.003, 0.0)
     up[:3, 3] += (0.0, 0.0, 0.004)
-    (frame,) = frames_of((), [truth], size=(60, 80), k=np.array([[120.0, 0, 39.5], [0, 120, 29.5], [0, 0, 1]]))
+    (frame,) = frames_of(
+        (), [truth], size=(60, 80), k=np.array([[120.0, 0, 39.5], [0, 120, 29.5], [0, 0, 1]])
+    )
     table = model_of(())
     kept = refined_pose(replace(frame, world_from_camera=aside), table)
     np.testing.assert_allclose(kept[:2, 3], aside[:2, 3], atol=1e-3)

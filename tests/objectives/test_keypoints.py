@@ -56,7 +56,9 @@ def test_swapping_the_views_changes_nothing(scene, loss, generator):
 @pytest.mark.parametrize("loss", LOSSES)
 def test_descent_brings_the_views_together(scene, loss, generator):
     xyz_a, xyz_b, b_from_a = scene
-    moved = (xyz_b + 0.03 * torch.randn(xyz_b.shape, generator=generator, dtype=torch.float64)).requires_grad_()
+    moved = (
+        xyz_b + 0.03 * torch.randn(xyz_b.shape, generator=generator, dtype=torch.float64)
+    ).requires_grad_()
     before = loss(xyz_a, moved, b_from_a)
     (gradient,) = torch.autograd.grad(before, moved)
     assert gradient.isfinite().all()

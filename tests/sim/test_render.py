@@ -284,7 +284,11 @@ def test_noise_changes_depth_and_poses_a_little_and_leaves_holes(rendered: Calla
 
 def test_close_ups_are_nearer_than_overviews(rendered: Callable[..., Dataset]) -> None:
     far, near = (
-        [p.camera_from_object[2, 3] for v in rendered(scenes=1, close_ups=share).views() for p in v.placements]
+        [
+            p.camera_from_object[2, 3]
+            for v in rendered(scenes=1, close_ups=share).views()
+            for p in v.placements
+        ]
         for share in (0.0, 1.0)
     )
     assert torch.stack(near).median() < 0.8 * torch.stack(far).median()

@@ -56,7 +56,9 @@ def estimate_keypoints(
         maps = interpolated(maps)
     carried = None
     if mask is not None:
-        where = cell_centres(maps.cells, (maps.logits.shape[2], maps.logits.shape[3]), mask.device, mask.dtype)
+        where = cell_centres(
+            maps.cells, (maps.logits.shape[2], maps.logits.shape[3]), mask.device, mask.dtype
+        )
         at = where.flatten(0, 1).expand(len(mask), -1, -1)
         carried = sample(mask[:, None], at).transpose(1, 2).unflatten(2, maps.logits.shape[2:])
     found = soft_match_logits(maps.logits, maps.cells, carried, own=maps.depth)

@@ -56,7 +56,9 @@ def reprojection(
         focal = torch.linalg.det(intrinsics[:, :2, :2]).abs().sqrt()[:, None, None]
         return ((found - true) / focal).square().sum(-1).mean()
 
-    return one_way(xyz_a, xyz_b, b_from_a, intrinsics_b) + one_way(xyz_b, xyz_a, invert(b_from_a), intrinsics_a)
+    return one_way(xyz_a, xyz_b, b_from_a, intrinsics_b) + one_way(
+        xyz_b, xyz_a, invert(b_from_a), intrinsics_a
+    )
 
 
 def relative_pose(
@@ -83,7 +85,9 @@ def relative_pose(
 def _twist_norm(source: Tensor, target: Tensor, truth: Tensor, length: float) -> Tensor:
     centre = source.detach().mean(1, keepdim=True)
     estimate = kabsch(source - centre, target - transform(truth, centre))
-    turned = rigid(truth[:, :3, :3], torch.zeros_like(truth[:, :3, 3]))  # the truth takes one centre to the other
+    turned = rigid(
+        truth[:, :3, :3], torch.zeros_like(truth[:, :3, 3])
+    )  # the truth takes one centre to the other
     twist = log(compose(invert(turned), estimate))
     scale = twist.new_tensor([1 / length] * 3 + [1.0] * 3)
     return ((twist * scale).square().sum(-1) + SMALL).sqrt().mean()
