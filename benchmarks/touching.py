@@ -191,7 +191,7 @@ def _turn(axis: int, angle: float) -> np.ndarray:
 
 
 def main(out: Path) -> None:
-    answers = {}
+    answers, about = {}, {"machine": machine(), "commit": commit()}
     for number in range(PAIRS + ALONE * len(FAMILIES)):
         answers[number] = asked(made(number))
         print(number, scans(number)[0], answers[number], flush=True)
@@ -200,7 +200,7 @@ def main(out: Path) -> None:
         "thresholds": result({n: found for n, found in answers.items() if n % 2 == 0}),
         "held_out": result({n: found for n, found in answers.items() if n % 2 == 1}),
     }
-    write_json(out, {"machine": machine(), "commit": commit(), "settings": settings, **halves}, indent=1)
+    write_json(out, {**about, "settings": settings, **halves}, indent=1)
 
 
 if __name__ == "__main__":

@@ -207,7 +207,7 @@ def test_refusals_are_findings(scene, tmp_path):
     plant.camera(root, width=640, height=480)
     (fault,) = examine(root).faults
     assert fault.check == "intrinsics"
-    assert "is for 640x480 images, but 0000.png is 160x120" in fault.sentence
+    assert "is for images 640 pixels wide, but 0000.png is 160x120" in fault.sentence
 
 
 def test_what_cannot_be_read_is_an_error(scene, tmp_path):

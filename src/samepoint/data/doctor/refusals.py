@@ -21,7 +21,7 @@ from samepoint.errors import DataError
 ROTATIONS = "rotations"
 REFUSALS = (
     (r"mirrored|orthonormal|last row of the pose|not finite", ROTATIONS),
-    (r"^is for \d+x\d+ images", "intrinsics"),
+    (r"^is for (\d+x\d+ images|images \S+ pixels)", "intrinsics"),
     (r"camera matrix", "intrinsics"),
     (r"^the mask is \d+x\d+", "masks"),
     (r"^the depth is \d+x\d+", "depth values"),
