@@ -138,6 +138,13 @@ def test_the_cycle_lowers_itself(store):
     assert errors[-1] < 0.8 * errors[0]
 
 
+def test_pairs_without_a_match_are_refused_where_they_teach_nothing(store):
+    sampling = PairSampling(mixture=PairMixture(robot_only=0.5))
+    with pytest.raises(DataError, match=r"kl learns nothing.*--loss contrastive"):
+        Don(sampling=sampling).stages(store)
+    assert Don(sampling=sampling, loss="contrastive").stages(store)
+
+
 def test_pairs_of_different_objects_push_apart(store):
     """With nothing but unrelated pairs there is a loss, and it falls."""
     mixture = PairMixture(within=0.0, across=0.0, different=1.0)

@@ -19,6 +19,7 @@ from samepoint.correspondence.sampling import sample_descriptors
 from samepoint.data.augmentation import Augmentation, augment_pairs
 from samepoint.data.sampling import PairSampling, PairSource
 from samepoint.data.store import FrameStore
+from samepoint.errors import DataError
 from samepoint.models.config import NetworkConfig
 from samepoint.objectives import NonMatches, nt_xent, pixelwise_contrastive, triplet
 from samepoint.recipes.pairs import describe_pair, distributional
@@ -26,6 +27,8 @@ from samepoint.training.plan import Part, Stage
 from samepoint.types import DescriptorMap, PairBatch
 
 Loss = Literal["kl", "expectation", "contrastive", "contrastive-printed", "nt-xent", "triplet"]
+PUSHING: tuple[Loss, ...] = ("contrastive", "contrastive-printed")
+"""Losses that learn from pairs without a match (of different objects, of the robot alone)."""
 
 
 @dataclass(frozen=True)
@@ -72,6 +75,12 @@ class Don:
         return replace(self, sampling=replace(self.sampling, pairs=size))
 
     def stages(self, store: FrameStore, *, from_run: bool = False) -> tuple[Stage, ...]:
+        mixture = self.sampling.mixture
+        if self.loss not in PUSHING and max(mixture.different, mixture.robot_only) > 0:
+            line = f"the loss {self.loss} learns nothing from pairs without a match (different, robot-only)"
+            raise DataError(
+                line, where="--sampling.mixture", mend="add --loss contrastive, or leave them out"
+            )
         source = PairSource(store, self.sampling)
         return (Stage("don", (Part("pairs", source, self.objective),)),)
 
