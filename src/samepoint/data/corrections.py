@@ -6,13 +6,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Literal
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from samepoint.data.recording import Dataset, DepthQuantiles, Moment, View
+from samepoint.data.recording import Dataset, DepthQuantiles, View
 from samepoint.errors import DataError
 from samepoint.geometry.motions import invert
 
@@ -53,21 +54,11 @@ def corrected(dataset: Dataset, corrections: Corrections) -> Dataset:
     """The data set with poses and depth as the contract wants them."""
     if corrections == Corrections():
         return dataset
-    recordings = tuple(
-        replace(
-            recording,
-            moments=tuple(_moment(moment, corrections) for moment in recording.moments),
-        )
-        for recording in dataset.recordings
-    )
-    return replace(dataset, recordings=recordings)
+    change = partial(_view, corrections)
+    return replace(dataset, recordings=tuple(r.with_views(change) for r in dataset.recordings))
 
 
-def _moment(moment: Moment, corrections: Corrections) -> Moment:
-    return replace(moment, views=tuple(_view(view, corrections) for view in moment.views))
-
-
-def _view(view: View, corrections: Corrections) -> View:
+def _view(corrections: Corrections, view: View) -> View:
     pose, depth, quantiles = view.world_from_camera, view.depth, view.depth_quantiles
     if pose is not None:
         pose = as_meant(pose, corrections.poses, corrections.axes)

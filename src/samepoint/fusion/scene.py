@@ -30,20 +30,25 @@ COARSE_FRAMES = 60
 
 @dataclass(frozen=True)
 class FusedScene:
-    """The surface in the workspace, the object of each vertex (-1: none), whether it is clear of the planes, for each
-    object how many it may be (above 1: ask someone, or split it), and the poses with which it was fused, by image."""
+    """The surface in the workspace, the object of each vertex (-1: none), whether it is clear of the planes, the gap
+    (metres) that told objects apart, and the poses with which it was fused, by image."""
 
     surface: Surface
     labels: Int[np.ndarray, " v"]
     clear: Bool[np.ndarray, " v"]
     planes: tuple[Plane, ...]
     box: Box
-    may_be: tuple[int, ...]
+    gap: float
     poses: Mapping[Path, Float64[np.ndarray, "4 4"]]
 
     @property
     def number(self) -> int:
-        return len(self.may_be)
+        return int(self.labels.max(initial=-1)) + 1
+
+    @cached_property
+    def may_be(self) -> tuple[int, ...]:
+        """For each object how many it may be (above 1: ask someone, or split it)."""
+        return tuple(touching(self.surface, self.labels, self.clear, self.gap))
 
     @cached_property
     def views(self) -> MeshViews:
@@ -74,7 +79,8 @@ def fuse_scene(
     `robot`: pixels that are never used. `empty`: the scene without objects, which takes the place of planes.
     """
     say = progress or (lambda _what, _done, _frames: None)
-    cameras = np.stack([camera_of(view)[1][:3, 3] for view in views])
+    poses = [camera_of(view)[1] for view in views]
+    cameras = np.stack(poses)[:, :3, 3]
     chosen = views[:: max(1, len(views) // COARSE_FRAMES)]
     box = settings.box
     if box is None:
@@ -84,26 +90,24 @@ def fuse_scene(
         rough = _surface(volume, frames, len(chosen), settings, say, "first pass")
         rough = part(rough, looked_at(rough.vertices.astype(np.float64), looks))
         box = find_workspace(rough, cameras, settings, empty)
-    volume = Volume(settings.voxel, settings.truncation, box, settings.device)
-    frames = read_frames(views, settings.near, settings.far, robot)
-    surface = within_box(_surface(volume, frames, len(views), settings, say, "second pass"), box)
-    poses = [camera_of(view)[1] for view in views]
-    if settings.refine:
-        poses.clear()
-        frames = _refined(read_frames(views, settings.near, settings.far, robot), surface, poses)
+
+    def finely(frames: Iterable[PosedFrame], what: str) -> Surface:
         volume = Volume(settings.voxel, settings.truncation, box, settings.device)
-        surface = within_box(_surface(volume, frames, len(views), settings, say, "third pass"), box)
+        return within_box(_surface(volume, frames, len(views), settings, say, what), box)
+
+    surface = finely(read_frames(views, settings.near, settings.far, robot), "second pass")
+    if settings.refine:
+        poses = []
+        frames = _refined(read_frames(views, settings.near, settings.far, robot), surface, poses)
+        surface = finely(frames, "third pass")
     found = find_objects(surface, cameras, settings, empty)
-    may_be = tuple(touching(surface, found.labels, found.clear, settings.gap))
     by_image = {view.image: pose for view, pose in zip(views, poses, strict=True)}
-    return FusedScene(surface, found.labels, found.clear, found.planes, box, may_be, by_image)
+    return FusedScene(surface, found.labels, found.clear, found.planes, box, settings.gap, by_image)
 
 
-def split_by_clicks(
-    scene: FusedScene, clicks: Float[np.ndarray, "c 3"], settings: FusionSettings
-) -> FusedScene:
+def split_by_clicks(scene: FusedScene, clicks: Float[np.ndarray, "c 3"]) -> FusedScene:
     """The scene with objects that several clicks (world points) name cut into as many."""
-    return _relabelled(scene, split(scene.surface, scene.labels, clicks, settings.gap), settings)
+    return replace(scene, labels=split(scene.surface, scene.labels, clicks, scene.gap))
 
 
 def split_by_other_scan(
@@ -117,16 +121,8 @@ def split_by_other_scan(
     there (`changes`)."""
     chosen = views[:: max(1, len(views) // COARSE_FRAMES)]
     frames = read_frames(chosen, settings.near, np.inf, robot)
-    return _relabelled(
-        scene,
-        split_by_change(scene.surface, scene.labels, scene.clear, other.views, frames, settings),
-        settings,
-    )
-
-
-def _relabelled(scene: FusedScene, labels: Int[np.ndarray, " v"], settings: FusionSettings) -> FusedScene:
-    may_be = tuple(touching(scene.surface, labels, scene.clear, settings.gap))
-    return replace(scene, labels=labels, may_be=may_be)
+    labels = split_by_change(scene.surface, scene.labels, scene.clear, other.views, frames, settings)
+    return replace(scene, labels=labels)
 
 
 def _refined(

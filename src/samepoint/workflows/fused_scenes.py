@@ -18,6 +18,7 @@ from samepoint.data.recording import Recording, View
 from samepoint.data.scene_writer import SceneWriter, WrittenView
 from samepoint.data.takes import Take
 from samepoint.fusion.frames import camera_of, usable_views
+from samepoint.fusion.objects import part
 from samepoint.fusion.scene import FusedScene
 from samepoint.fusion.views import MeshViews
 
@@ -26,11 +27,9 @@ PICTURE_FRAMES = 6
 
 def mesh_of(scene: FusedScene, k: int) -> ObjectMesh:
     """An object's part of the surface, with its origin in the middle of its bounding box and the world's axes."""
-    mine = scene.labels == k
-    triangles = scene.surface.triangles[mine[scene.surface.triangles].all(1)]
-    number = np.cumsum(mine) - 1
-    vertices = scene.surface.vertices[mine].astype(np.float64) - _centre(scene, k)
-    return ObjectMesh(None, torch.from_numpy(vertices).float(), torch.from_numpy(number[triangles]))
+    mine = part(scene.surface, scene.labels == k)
+    vertices = mine.vertices.astype(np.float64) - _centre(scene, k)
+    return ObjectMesh(None, torch.from_numpy(vertices).float(), torch.from_numpy(mine.triangles).long())
 
 
 def _centre(scene: FusedScene, k: int) -> Float[np.ndarray, " 3"]:
@@ -42,14 +41,18 @@ def write_scene(
     recording: Recording, scene: FusedScene, ids: Sequence[int], target: SceneWriter, depth: str
 ) -> None:
     """Writes a recording with the scene's masks, the poses of its objects `ids`, and its depth or the sensor's."""
-    rendered = scene.views
+    objects = []
+    for k, number in enumerate(ids):
+        world_from_object = np.eye(4)
+        world_from_object[:3, 3] = _centre(scene, k)
+        objects.append((number, world_from_object))
     for moment in recording.moments:
-        written = [_written(view, scene, ids, rendered, depth) for view in moment.views]
+        written = [_written(view, scene.views, objects, depth) for view in moment.views]
         target.add_moment(written, moment.time, moment.sync_group)
 
 
 def _written(
-    view: View, scene: FusedScene, ids: Sequence[int], rendered: MeshViews, depth: str
+    view: View, rendered: MeshViews, objects: Sequence[tuple[int, Float[np.ndarray, "4 4"]]], depth: str
 ) -> WrittenView:
     if view.intrinsics is None or view.world_from_camera is None:
         return written_view(
@@ -57,11 +60,8 @@ def _written(
         )
     intrinsics, pose = camera_of(view)
     metres, labels = rendered.render(intrinsics, pose, image_size(view.image))
-    placements = []
-    for k, number in enumerate(ids):
-        world_from_object = np.eye(4)
-        world_from_object[:3, 3] = _centre(scene, k)
-        placements.append((number, np.linalg.inv(pose) @ world_from_object))
+    camera_from_world = np.linalg.inv(pose)
+    placements = [(number, camera_from_world @ world_from_object) for number, world_from_object in objects]
     kept, quantiles = metres, None
     if depth == "sensor":
         kept, quantiles = view.depth, view.depth_quantiles

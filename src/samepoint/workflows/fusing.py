@@ -164,7 +164,7 @@ def _scenes(scans: Sequence[Take], given: _Given) -> Iterator[tuple[Take, FusedS
                 scene = split_by_other_scan(scene, others_scene, views, settings, given.robot)
         clicks = [click for click in given.clicks if click[0] in take.names]
         if clicks:
-            scene = split_by_clicks(scene, on_surface(clicks, take, scene.views), settings)
+            scene = split_by_clicks(scene, on_surface(clicks, take, scene.views))
         for k, parts in enumerate(scene.may_be):
             if parts > 1:
                 given.say(
