@@ -42,6 +42,11 @@ def unproject(
     return rays(intrinsics, uv) * z[..., None]
 
 
+def focal_length(intrinsics: Float[Tensor, "*b 3 3"]) -> Float[Tensor, "*b"]:
+    """Pixels a radian at the principal point, the geometric mean of all directions."""
+    return torch.linalg.det(intrinsics[..., :2, :2].detach().double()).abs().sqrt().to(intrinsics.dtype)
+
+
 def _parts(intrinsics: Float[Tensor, "*b 3 3"]) -> tuple[Tensor, Tensor]:
     """The 2x2 matrix and the offset, in at least single precision."""
     k = intrinsics.to(torch.promote_types(intrinsics.dtype, torch.float32))

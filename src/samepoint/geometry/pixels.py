@@ -29,6 +29,11 @@ def pixel_grid(
     return torch.stack((u, v), dim=-1)
 
 
+def pixels_of(mask: Bool[Tensor, "h w"]) -> Float[Tensor, "n 2"]:
+    """uv of the pixels where a mask is true, row by row."""
+    return mask.nonzero().flip(-1).float()
+
+
 def in_frame(uv: Float[Tensor, "*b 2"], size: Size) -> Bool[Tensor, "*b"]:
     """Whether each pixel lies on the image's area (NaN does not)."""
     u, v = uv.unbind(-1)
