@@ -20,6 +20,9 @@ Metric = Literal["cosine", "euclidean"]
 Size = tuple[int, int]
 """(height, width) in pixels."""
 
+PixelBox = tuple[int, int, int, int]
+"""(u0, v0, u1, v1): the pixels of its upper left and lower right corners, both inside."""
+
 
 @dataclass(frozen=True)
 class CellMap:
@@ -118,3 +121,24 @@ class ImageBatch:
 
     image: Float[Tensor, "b 3 h w"]
     mask: Bool[Tensor, "b h w"] | None = None
+
+
+@dataclass(frozen=True)
+class MotionBatch:
+    """Pairs of views of one rigid object each, and its motion from camera A's frame to camera B's.
+
+    `mask_*` are 1 on the object. `residual` (metres, rms) is what no rigid motion explains of how the object moved
+    between the views: 0 where its poses are known. `axis_*` are the pixels of two points of the object, to either
+    side of its middle along its x axis (right, then left); None where its frame is unknown.
+    """
+
+    image_a: Float[Tensor, "b 3 h w"]
+    image_b: Float[Tensor, "b 3 h w"]
+    mask_a: Bool[Tensor, "b h w"]
+    mask_b: Bool[Tensor, "b h w"]
+    intrinsics_a: Float[Tensor, "b 3 3"]
+    intrinsics_b: Float[Tensor, "b 3 3"]
+    b_from_a: Float[Tensor, "b 4 4"]
+    residual: Float[Tensor, " b"]
+    axis_a: Float[Tensor, "b 2 2"] | None = None
+    axis_b: Float[Tensor, "b 2 2"] | None = None

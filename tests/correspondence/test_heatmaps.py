@@ -12,7 +12,7 @@ CELLS = CellMap((8.0, 8.0), (3.5, 3.5))
 def maps(generator, n=3, scale=3.0):
     logits = scale * torch.randn(2, n, 6, 8, generator=generator, dtype=torch.float64)
     depth = 0.5 + torch.rand(2, n, 6, 8, generator=generator, dtype=torch.float64)
-    return KeypointMaps(logits.requires_grad_(), depth.requires_grad_(), CELLS, (48, 64))
+    return KeypointMaps(logits.requires_grad_(), depth.requires_grad_(), CELLS, (48, 64), 100.0)
 
 
 def written_out(maps, mask):
@@ -50,7 +50,7 @@ def test_a_sharp_heatmap_gives_its_cell_and_depth(resolution):
     depth[0, 0, 1:4, 4:7] = 0.7
     mask = torch.zeros(1, 48, 64)
     mask[0, 16:24, 40:48] = 1
-    found = estimate_keypoints(KeypointMaps(logits, depth, CELLS, (48, 64)), mask, resolution)
+    found = estimate_keypoints(KeypointMaps(logits, depth, CELLS, (48, 64), 100.0), mask, resolution)
     torch.testing.assert_close(found.uv[0, 0], torch.tensor([5 * 8 + 3.5, 2 * 8 + 3.5]), atol=0.6, rtol=0)
     assert abs(float(found.z) - 0.7) < 1e-3
     assert float(found.on_mask) > 0.99
@@ -64,7 +64,7 @@ def test_cells_and_image_agree_on_a_broad_heatmap(generator):
     """A Gaussian several cells wide, in the middle: interpolation changes little."""
     v, u = torch.meshgrid(torch.arange(12.0), torch.arange(16.0), indexing="ij")
     logits = -((u - 7.3) ** 2 + (v - 5.8) ** 2) / (2 * 1.5**2)
-    given = KeypointMaps(logits[None, None], torch.ones(1, 1, 12, 16), CELLS, (96, 128))
+    given = KeypointMaps(logits[None, None], torch.ones(1, 1, 12, 16), CELLS, (96, 128), 100.0)
     fine, coarse = (estimate_keypoints(given, None, resolution) for resolution in ("image", "cells"))
     torch.testing.assert_close(fine.uv, coarse.uv, atol=0.5, rtol=0)
     assert fine.on_mask is None

@@ -11,6 +11,7 @@ import tyro
 from samepoint.recipes.ccl import Ccl
 from samepoint.recipes.don import Don
 from samepoint.recipes.identical_view import IdenticalView
+from samepoint.recipes.mined import Mined
 from samepoint.training.settings import TrainingSettings
 from samepoint.workflows.training import Recipe, train
 
@@ -72,8 +73,20 @@ class TrainCcl(Common):
         self.train_with(self.method)
 
 
+@dataclass(frozen=True)
+class TrainMined(Common):
+    """Descriptors mined from keypoints that nobody named: rendered or scanned objects with poses, or one photo with a
+    mask (samepoint data photo)."""
+
+    method: Annotated[Mined, tyro.conf.arg(name="")] = field(default_factory=Mined)
+
+    def run(self) -> None:
+        self.train_with(self.method)
+
+
 Train = (
     Annotated[TrainDon, tyro.conf.subcommand("don")]
     | Annotated[TrainIdenticalView, tyro.conf.subcommand("identical-view")]
     | Annotated[TrainCcl, tyro.conf.subcommand("ccl")]
+    | Annotated[TrainMined, tyro.conf.subcommand("mined")]
 )

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
 from samepoint.correspondence.outcomes import OcclusionTest, surface_agrees
-from samepoint.geometry.cameras import project
+from samepoint.geometry.cameras import focal_length, project
 from samepoint.geometry.motions import compose, transform
 from samepoint.geometry.pixels import in_frame, nearest_pixel
 
@@ -28,7 +27,7 @@ def visible_copies(
     """
     xyz = transform(compose(camera_from_object, motions), points)
     uv, z = project(intrinsics, xyz)
-    focal = torch.linalg.det(intrinsics[:2, :2].double()).abs().sqrt().to(z.dtype)
+    focal = focal_length(intrinsics).to(z.dtype)
     size = (depth.shape[0], depth.shape[1])
     agrees, _ = surface_agrees(
         uv, z, depth.to(z.dtype).expand(len(motions), *size), focal.expand(len(motions)), test

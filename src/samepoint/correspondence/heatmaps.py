@@ -14,7 +14,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from samepoint.correspondence.soft import soft_match_logits
-from samepoint.geometry.cameras import unproject
+from samepoint.geometry.cameras import focal_length, unproject
 from samepoint.geometry.pixels import cell_centres, cells_from_pixels, pixel_grid, sample
 from samepoint.types import CellMap, Size
 
@@ -25,27 +25,34 @@ network's own cells, which needs no map of n x H x W."""
 
 @dataclass(frozen=True)
 class KeypointMaps:
-    """What a keypoint network returns: a heatmap (logits) and a depth map (metres) for each of n keypoints."""
+    """What a keypoint network returns: a heatmap (logits) and a depth map for each of n keypoints.
+
+    Depth is metres for a camera of `focal` pixels: through twice the focal length an object looks as it does from
+    half the distance, so that no network can tell more.
+    """
 
     logits: Float[Tensor, "b n h w"]
     depth: Float[Tensor, "b n h w"]
     cells: CellMap
     image_size: Size
+    focal: float
 
 
 @dataclass(frozen=True)
 class KeypointEstimate:
-    """Keypoints of images. `uv` pixels; `z` metres along the optical axis; `spread` the sum of the variances in u and
-    v (pixels squared); `on_mask` the share of the probability on the mask (None without one)."""
+    """Keypoints of images. `uv` pixels; `z` metres along the optical axis of a camera of `focal` pixels; `spread` the
+    sum of the variances in u and v (pixels squared); `on_mask` the share of the probability on the mask (None without
+    one)."""
 
     uv: Float[Tensor, "b n 2"]
     z: Float[Tensor, "b n"]
+    focal: float
     spread: Float[Tensor, "b n"]
     on_mask: Float[Tensor, "b n"] | None = None
 
     def xyz(self, intrinsics: Float[Tensor, "b 3 3"]) -> Float[Tensor, "b n 3"]:
-        """In the camera frame, metres (seed 000, eq. 5)."""
-        return unproject(intrinsics, self.uv, self.z)
+        """In the frame of the camera that took the images, metres (seed 000, eq. 5)."""
+        return unproject(intrinsics, self.uv, self.z * (focal_length(intrinsics) / self.focal)[:, None])
 
 
 def estimate_keypoints(
@@ -66,6 +73,7 @@ def estimate_keypoints(
     return KeypointEstimate(
         uv=found.mean,
         z=found.payload[..., -1],
+        focal=maps.focal,
         spread=found.variance.sum(-1),
         on_mask=None if mask is None else found.payload[..., 0],
     )
@@ -80,4 +88,4 @@ def interpolated(maps: KeypointMaps) -> KeypointMaps:
     logits, depth = (
         sample(values, at).transpose(1, 2).unflatten(2, size) for values in (maps.logits, maps.depth)
     )
-    return KeypointMaps(logits, depth, CellMap((1.0, 1.0), (0.0, 0.0)), size)
+    return KeypointMaps(logits, depth, CellMap((1.0, 1.0), (0.0, 0.0)), size, maps.focal)

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from samepoint.correspondence.depth import depth_at, depth_corners, depth_window, known
 from samepoint.errors import DataError
-from samepoint.geometry.cameras import project, unproject
+from samepoint.geometry.cameras import focal_length, project, unproject
 from samepoint.geometry.motions import compose, invert, transform
 from samepoint.geometry.pixels import in_frame
 from samepoint.geometry.warps import warp_points
@@ -147,7 +147,7 @@ def _outcomes(
     uv_b, z = project(intrinsics_b, xyz_b)
     front = z > 0
     uv_b = torch.where(front[..., None], uv_b, torch.nan)
-    focal = torch.linalg.det(intrinsics_b[..., :2, :2].detach().double()).abs().sqrt().to(z.dtype)
+    focal = focal_length(intrinsics_b).to(z.dtype)
     with torch.no_grad():
         outcome = _classify(uv_b, z, depth_b.to(z.dtype), focal.expand(z.shape[:-1]), test)
     return Correspondences(uv_a, uv_b, outcome, torch.where(front, z, torch.nan))

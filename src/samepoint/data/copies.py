@@ -14,7 +14,7 @@ from samepoint.correspondence.outcomes import OcclusionTest
 from samepoint.data.recording import Dataset, Placement, Symmetry
 from samepoint.data.store import Frame
 from samepoint.data.symmetries import TURNS, symmetry_motions, turns_for
-from samepoint.geometry.cameras import unproject
+from samepoint.geometry.cameras import focal_length, unproject
 from samepoint.geometry.motions import invert, transform
 from samepoint.types import Correspondences, Outcome
 
@@ -98,7 +98,7 @@ class SymmetricCopies:
         model, pose = self.dataset.objects.get(shown.placement.object_id), shown.placement.camera_from_object
         if model is None or model.diameter is None or shown.frame.intrinsics is None or pose is None:
             return TURNS
-        focal = float(torch.linalg.det(shown.frame.intrinsics[:2, :2]).abs().sqrt())
+        focal = float(focal_length(shown.frame.intrinsics))
         return turns_for(focal * model.diameter / max(float(pose[2, 3]), model.diameter / 2), self.spacing)
 
     def _motions_of(self, shown: Shown, turns: int) -> Float[Tensor, "s 4 4"]:

@@ -91,8 +91,8 @@ class FrameStore:
         return len(self.index)
 
     def __getitem__(self, i: int) -> Frame:
-        r, m, v = self.index[i]
-        view = self.dataset.recordings[r].moments[m].views[v]
+        r, m, _ = self.index[i]
+        view = self.view(i)
         arrays = decode_view(view, self.max_size) if self._entries is None else self._read(self._entries[i])
         size = (arrays.image.shape[0], arrays.image.shape[1])
         planes = np.ascontiguousarray(arrays.image.transpose(2, 0, 1))
@@ -107,6 +107,11 @@ class FrameStore:
         quantiles = None if arrays.depth_quantiles is None else torch.from_numpy(arrays.depth_quantiles)
         image = torch.from_numpy(planes)
         return Frame(image, depth, labels, intrinsics, view, r, m, arrays.source_size, quantiles)
+
+    def view(self, i: int) -> View:
+        """What is known of the image, without its pixels."""
+        r, m, v = self.index[i]
+        return self.dataset.recordings[r].moments[m].views[v]
 
     @cached_property
     def position(self) -> dict[tuple[int, int, int], int]:

@@ -10,51 +10,91 @@ from typing import Any
 import safetensors.torch
 import torch
 from safetensors import SafetensorError
+from torch import Tensor
 
 from samepoint.errors import ModelError, RunError
 from samepoint.files import write_whole
 from samepoint.models import shipped
 from samepoint.models.config import NetworkConfig
+from samepoint.models.keypoints import KeypointConfig, KeypointNetwork, MinedDescriptors
 from samepoint.models.network import DescriptorNetwork
 from samepoint.models.precision import bfloat16_pays
 from samepoint.models.shipped import is_shipped, shipped_config
 
 FORMAT, VERSION = "samepoint-run", 1
 MODEL, CONFIG = "model.safetensors", "config.json"
+DESCRIPTORS, KEYPOINTS = "descriptors", "keypoints"
+"""A keypoint network's name of its descriptor network, and what stands before the names of all the rest in a file."""
 
 
 def save_network(
-    folder: str | Path, network: DescriptorNetwork, extra: Mapping[str, Any] | None = None
+    folder: str | Path, network: DescriptorNetwork | KeypointNetwork, extra: Mapping[str, Any] | None = None
 ) -> None:
     """Write the weights and the configuration; `extra` are more plain values for config.json (method, ...).
 
-    Both files are replaced atomically, the weights first.
+    Both files are replaced atomically, the weights first. Of a keypoint network the descriptors' weights have the
+    names that they have alone, so that whoever knows nothing of keypoints can read them.
     """
-    config = _config_bytes(network.config, extra)  # fails before anything is written
-    state = {name: value.detach().cpu().contiguous() for name, value in network.state_dict().items()}
+    config = _config_bytes(network, extra)  # fails before anything is written
+    state = {name: value.detach().cpu().contiguous() for name, value in _state(network).items()}
     write_whole(Path(folder) / MODEL, safetensors.torch.save(state))
     write_whole(Path(folder) / CONFIG, config)
 
 
-def write_config(folder: str | Path, network: NetworkConfig, extra: Mapping[str, Any] | None = None) -> None:
+def write_config(
+    folder: str | Path, network: DescriptorNetwork | KeypointNetwork, extra: Mapping[str, Any] | None = None
+) -> None:
     """Write config.json alone: a run that has begun. Until the weights follow, `load_network` refuses it."""
     config = _config_bytes(network, extra)
     write_whole(Path(folder) / CONFIG, config)
 
 
-def _config_bytes(network: NetworkConfig, extra: Mapping[str, Any] | None) -> bytes:
-    config = {**(extra or {}), "format": FORMAT, "version": VERSION, "network": network.to_json()}
+def _config_bytes(network: DescriptorNetwork | KeypointNetwork, extra: Mapping[str, Any] | None) -> bytes:
+    config = {**(extra or {}), "format": FORMAT, "version": VERSION, "network": network.config.to_json()}
+    if isinstance(network, KeypointNetwork):
+        config["keypoints"] = network.keypoints.to_json()
     return (json.dumps(config, indent=2) + "\n").encode()
+
+
+def _state(network: DescriptorNetwork | KeypointNetwork) -> dict[str, Tensor]:
+    if isinstance(network, DescriptorNetwork):
+        return network.state_dict()
+    own, heads = f"{DESCRIPTORS}.", f"{KEYPOINTS}."
+    return {
+        name.removeprefix(own) if name.startswith(own) else heads + name: value
+        for name, value in network.state_dict().items()
+    }
 
 
 def load_network(
     folder: str | Path, device: str | torch.device = "cpu"
-) -> tuple[DescriptorNetwork, dict[str, Any]]:
-    """The network of a run folder, or samepoint-small, in evaluation mode, and its config.json. RunError if it is no
-    whole run.
+) -> tuple[DescriptorNetwork | MinedDescriptors, dict[str, Any]]:
+    """What gives the descriptors of a run folder, or samepoint-small, in evaluation mode, and the config.json.
+    RunError if it is no whole run.
 
     It runs in bfloat16 where the device is faster in it.
     """
+    network = load_whole(folder, device)
+    if isinstance(network, KeypointNetwork):
+        network = network.descriptors if network.orientation is None else MinedDescriptors(network)
+    return network, read_config(folder)
+
+
+def load_keypoints(
+    folder: str | Path, device: str | torch.device = "cpu"
+) -> tuple[KeypointNetwork, dict[str, Any]]:
+    """The keypoint network of a run folder of `samepoint train mined`, like `load_network`."""
+    network = load_whole(folder, device)
+    if not isinstance(network, KeypointNetwork):
+        mend = "give a run of samepoint train mined"
+        raise RunError("this run has no keypoints of its own", where=folder, mend=mend)
+    return network, read_config(folder)
+
+
+def load_whole(
+    folder: str | Path, device: str | torch.device = "cpu"
+) -> DescriptorNetwork | KeypointNetwork:
+    """All that was trained, in evaluation mode."""
     config = read_config(folder)
     path = shipped.WEIGHTS if is_shipped(folder) else Path(folder) / MODEL
     folder = path.parent
@@ -62,18 +102,37 @@ def load_network(
         line = f"half-written run: {CONFIG} without {MODEL}"
         raise RunError(line, where=folder, mend="train it to the end or go on with --resume")
     try:
-        network = DescriptorNetwork(NetworkConfig.from_json(config["network"]))
+        network = _made(config)
     except (ModelError, TypeError, ValueError) as error:
         raise RunError(str(error), where=folder / CONFIG) from error
     try:
-        network.load_state_dict(safetensors.torch.load_file(path))
+        _load_state(network, safetensors.torch.load_file(path))
     except SafetensorError as error:
         raise RunError("is not a readable weights file", where=path, mend="train the run again") from error
     except RuntimeError as error:
         line = f"weights do not fit the network of {CONFIG}"
         raise RunError(line, where=path, mend="take both files from one run") from error
-    network.half_precision = bfloat16_pays(device)
-    return network.to(device).eval(), config
+    described = network.descriptors if isinstance(network, KeypointNetwork) else network
+    described.half_precision = bfloat16_pays(device)
+    return network.to(device).eval()
+
+
+def _made(config: Mapping[str, Any]) -> DescriptorNetwork | KeypointNetwork:
+    described = NetworkConfig.from_json(config["network"])
+    if "keypoints" not in config:
+        return DescriptorNetwork(described)
+    return KeypointNetwork(described, KeypointConfig.from_json(config["keypoints"]))
+
+
+def _load_state(network: DescriptorNetwork | KeypointNetwork, state: Mapping[str, Tensor]) -> None:
+    """The inverse of `_state`."""
+    if isinstance(network, KeypointNetwork):
+        heads = f"{KEYPOINTS}."
+        state = {
+            name.removeprefix(heads) if name.startswith(heads) else f"{DESCRIPTORS}.{name}": value
+            for name, value in state.items()
+        }
+    network.load_state_dict(state)
 
 
 def read_config(folder: str | Path) -> dict[str, Any]:

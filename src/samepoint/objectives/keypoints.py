@@ -15,7 +15,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from samepoint.geometry.alignment import kabsch
-from samepoint.geometry.cameras import project
+from samepoint.geometry.cameras import focal_length, project
 from samepoint.geometry.motions import compose, invert, log, rigid, transform
 
 SURE = 1e-12
@@ -53,7 +53,7 @@ def reprojection(
     def one_way(source: Tensor, target: Tensor, motion: Tensor, intrinsics: Tensor) -> Tensor:
         found, _ = project(intrinsics, transform(motion, source))
         true, _ = project(intrinsics, target)
-        focal = torch.linalg.det(intrinsics[:, :2, :2]).abs().sqrt()[:, None, None]
+        focal = focal_length(intrinsics)[:, None, None]
         return ((found - true) / focal).square().sum(-1).mean()
 
     return one_way(xyz_a, xyz_b, b_from_a, intrinsics_b) + one_way(

@@ -8,6 +8,7 @@ losses by name.
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import ClassVar, Literal
 
 import torch
@@ -19,6 +20,7 @@ from samepoint.data.sampling import ImageSource
 from samepoint.data.store import FrameStore
 from samepoint.errors import DataError
 from samepoint.models.config import NetworkConfig
+from samepoint.models.network import DescriptorNetwork
 from samepoint.objectives import (
     CycleWeights,
     cycle_correspondence,
@@ -64,6 +66,9 @@ class Ccl:
     def with_batch(self, size: int) -> Ccl:
         """The same with `size` images a step."""
         return replace(self, images=size)
+
+    def build(self, store: FrameStore, init: str | Path, generator: torch.Generator) -> DescriptorNetwork:
+        return DescriptorNetwork(self.network, init, generator)
 
     def stages(self, store: FrameStore, *, from_run: bool = False) -> tuple[Stage, ...]:
         if min(self.images, len(store)) < 2:

@@ -8,6 +8,7 @@ triplets.
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import ClassVar, Literal
 
 import torch
@@ -21,6 +22,7 @@ from samepoint.data.sampling import PairSampling, PairSource
 from samepoint.data.store import FrameStore
 from samepoint.errors import DataError
 from samepoint.models.config import NetworkConfig
+from samepoint.models.network import DescriptorNetwork
 from samepoint.objectives import NonMatches, nt_xent, pixelwise_contrastive, triplet
 from samepoint.recipes.pairs import describe_pair, distributional
 from samepoint.training.plan import Part, Stage
@@ -73,6 +75,9 @@ class Don:
     def with_batch(self, size: int) -> Don:
         """The same with `size` pairs a step."""
         return replace(self, sampling=replace(self.sampling, pairs=size))
+
+    def build(self, store: FrameStore, init: str | Path, generator: torch.Generator) -> DescriptorNetwork:
+        return DescriptorNetwork(self.network, init, generator)
 
     def stages(self, store: FrameStore, *, from_run: bool = False) -> tuple[Stage, ...]:
         mixture = self.sampling.mixture

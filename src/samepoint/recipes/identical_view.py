@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import ClassVar
 
 import torch
@@ -12,6 +13,7 @@ from samepoint.data.augmentation import Augmentation, two_views
 from samepoint.data.sampling import ImageSource
 from samepoint.data.store import FrameStore
 from samepoint.models.config import NetworkConfig
+from samepoint.models.network import DescriptorNetwork
 from samepoint.recipes.pairs import DistributionalLoss, describe_pair, distributional
 from samepoint.training.plan import Part, Stage
 from samepoint.types import ImageBatch
@@ -41,6 +43,9 @@ class IdenticalView:
     def with_batch(self, size: int) -> IdenticalView:
         """The same with `size` images a step."""
         return replace(self, images=size)
+
+    def build(self, store: FrameStore, init: str | Path, generator: torch.Generator) -> DescriptorNetwork:
+        return DescriptorNetwork(self.network, init, generator)
 
     def stages(self, store: FrameStore, *, from_run: bool = False) -> tuple[Stage, ...]:
         source = ImageSource(store, self.images, on_objects=self.on_objects)

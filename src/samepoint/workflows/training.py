@@ -18,6 +18,7 @@ from samepoint.data.store import FrameStore
 from samepoint.errors import DataError, RunError
 from samepoint.files import write_json
 from samepoint.models.config import NetworkConfig
+from samepoint.models.keypoints import KeypointNetwork
 from samepoint.models.network import DescriptorNetwork
 from samepoint.models.shipped import fits_shipped
 from samepoint.models.weights import read_config, save_network, write_config
@@ -31,13 +32,18 @@ from samepoint.training.settings import Precision, TrainingSettings
 
 @runtime_checkable
 class Recipe(Protocol):
-    """A method: its name, the network it trains, its stages on a store of frames (`from_run`: going on from the
-    weights of another run, as against random or pre-trained ones), and itself with another size of its batches."""
+    """A method: its name, the descriptor network it trains, what it trains on a store of frames (that network, or one
+    with more on top), its stages (`from_run`: going on from the weights of another run, as against random or
+    pre-trained ones), and itself with another size of its batches."""
 
     name: ClassVar[str]
 
     @property
     def network(self) -> NetworkConfig: ...
+
+    def build(
+        self, store: FrameStore, init: str | Path, generator: torch.Generator
+    ) -> DescriptorNetwork | KeypointNetwork: ...
 
     def stages(self, store: FrameStore, *, from_run: bool = False) -> tuple[Stage, ...]: ...
 
@@ -72,7 +78,7 @@ def train(
     store = FrameStore(training_split(open_dataset(data)), max_size=size)
     torch.manual_seed(settings.seed)
     stages = recipe.stages(store, from_run=init not in ("random", "pretrained"))
-    network = DescriptorNetwork(recipe.network, init, torch.Generator().manual_seed(settings.seed))
+    network = recipe.build(store, init, torch.Generator().manual_seed(settings.seed))
     out.mkdir(parents=True, exist_ok=True)
     identity = {
         "method": recipe.name,
@@ -92,7 +98,7 @@ def train(
         "init": init,
         "max_size": size,
     }
-    write_config(out, recipe.network, config)
+    write_config(out, network, config)
     goes_on = resume and checkpoint_path(out).is_file()
     metrics = on_devices(settings, _fit, network, stages, settings, out, identity, goes_on)
     network.load_state_dict(read_checkpoint(out)["network"])
@@ -117,7 +123,7 @@ def _precision(out: Path, settings: TrainingSettings, resume: bool) -> Precision
 
 def _fit(
     fabric: Fabric,
-    network: DescriptorNetwork,
+    network: DescriptorNetwork | KeypointNetwork,
     stages: tuple[Stage, ...],
     settings: TrainingSettings,
     out: Path,

@@ -16,7 +16,7 @@ from samepoint.correspondence.depth import depth_at, known
 from samepoint.correspondence.outcomes import OcclusionTest, surface_agrees
 from samepoint.data.doctor.footage import Shot
 from samepoint.data.doctor.readings import Reading
-from samepoint.geometry.cameras import project, rays
+from samepoint.geometry.cameras import focal_length, project, rays
 from samepoint.geometry.motions import invert, transform
 from samepoint.geometry.pixels import in_frame
 
@@ -116,7 +116,7 @@ def agreement(pairs: Pairs, surface: Surfaces, reading: Reading) -> Agreement:
     size = (surface.depth_b.shape[-2], surface.depth_b.shape[-1])
     inside: Bool[Tensor, "p n"] = (z > 0) & in_frame(uv_b, size)
     uv_safe = torch.where(inside[..., None], uv_b, torch.zeros_like(uv_b))
-    focal = torch.linalg.det(camera_b[:, :2, :2]).abs().sqrt()
+    focal = focal_length(camera_b)
     fits, seen = surface_agrees(uv_safe, predicted, surface.depth_b, focal, TOLERANCE)
     measured = depth_at(surface.depth_b, uv_safe, radius=1)
     seen = seen & inside

@@ -1,0 +1,242 @@
+"""The 6-D pose of an object from the keypoints that a network found on it by itself (seed 000, section 4.4).
+
+Once, from views with known poses, each keypoint's place on the object is worked out (`ObjectKeypoints`). In a new
+image the keypoints' places in the camera's frame then give the pose: with the camera's depth, with the depth that the
+network itself answers, or from the pixels alone (PnP).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from samepoint.correspondence.depth import depth_at, known
+from samepoint.correspondence.heatmaps import KeypointMaps, estimate_keypoints, interpolated
+from samepoint.errors import DataError
+from samepoint.geometry.cameras import focal_length, project, unproject
+from samepoint.geometry.motions import invert, transform
+from samepoint.geometry.pixels import resize_intrinsics, resize_pixels
+from samepoint.geometry.robust import RigidFit, robust_pnp, robust_rigid
+from samepoint.geometry.triangulation import triangulate_pixels
+from samepoint.inference.images import resized, working_size
+from samepoint.models.keypoints import KeypointNetwork
+from samepoint.types import Size
+
+Lift = Literal["camera", "regressed", "pixels"]
+"""Where depth comes from: the camera, the network, or nowhere (PnP)."""
+
+FEWEST = 6
+"""Keypoints that must agree on a pose."""
+NEAR_HOLE = 3
+"""Pixels within which a keypoint without depth takes that of another pixel."""
+AGREES_PX = 8.0
+"""Pixels, at the working size, within which a view agrees with where a keypoint was worked out to be."""
+
+
+@dataclass(frozen=True)
+class SeenKeypoints:
+    """The network's n keypoints in one image: `uv` pixels of that image, `depth` the network's (metres), `certainty`
+    1 over their spread (pixels)."""
+
+    uv: Float[Tensor, "n 2"]
+    depth: Float[Tensor, " n"]
+    certainty: Float[Tensor, " n"]
+
+
+@dataclass(frozen=True)
+class ObjectKeypoints:
+    """Where the keypoints are on an object: metres, object frame. `weight`: how much a keypoint is to be trusted (0:
+    not at all), from how well the views agreed on it."""
+
+    xyz: Float[Tensor, "n 3"]
+    weight: Float[Tensor, " n"]
+
+
+@dataclass(frozen=True)
+class ObjectPose:
+    """`camera_from_object` and what speaks for it: `inliers` of the keypoints agree within `rms` metres (pixels of a
+    pose from pixels)."""
+
+    camera_from_object: Float[Tensor, "4 4"]
+    inliers: int
+    rms: float
+
+
+@dataclass(frozen=True)
+class PosedView:
+    """An image with what must be known to learn an object's keypoints from it."""
+
+    image: Float[Tensor, "3 h w"]
+    intrinsics: Float[Tensor, "3 3"]
+    camera_from_object: Float[Tensor, "4 4"]
+    mask: Bool[Tensor, "h w"] | None = None
+    depth: Float[Tensor, "h w"] | None = None
+
+
+class PoseFinder:
+    """Finds the pose of an object in images. `max_size`: long side at which the network sees them; `objects`: the
+    keypoints of each object that it knows, by its id."""
+
+    def __init__(
+        self,
+        network: KeypointNetwork,
+        objects: dict[int, ObjectKeypoints],
+        *,
+        max_size: int | None = 320,
+        device: torch.device | str = "cpu",
+    ) -> None:
+        self.network, self.objects, self.max_size = network.eval(), objects, max_size
+        self.device = torch.device(device)
+
+    def see(
+        self,
+        image: Float[Tensor, "3 h w"],
+        intrinsics: Float[Tensor, "3 3"],
+        *,
+        mask: Bool[Tensor, "h w"] | None = None,
+        depth: Float[Tensor, "h w"] | None = None,
+    ) -> SeenKeypoints:
+        """The keypoints in an image. Where `mask` is false, or `depth` (metres) is given but unknown, their
+        probability is switched off (seed 000, section 4.4)."""
+        size: Size = (image.shape[1], image.shape[2])
+        small = resized(image, working_size(size, self.max_size))
+        working: Size = (small.shape[1], small.shape[2])
+        with torch.inference_mode():
+            maps, _ = self.network(small[None].to(self.device))
+            maps = interpolated(maps)
+            allowed = _allowed(mask, depth, working, self.device)
+            found = estimate_keypoints(_restricted(maps, allowed), resolution="cells")
+        camera = resize_intrinsics(intrinsics.float(), size, working)
+        return SeenKeypoints(
+            resize_pixels(found.uv[0].cpu().float(), working, size),
+            found.z[0].cpu().float() * focal_length(camera) / found.focal,
+            1 / (1 + found.spread[0].cpu().float().sqrt()),
+        )
+
+    def learn(self, number: int, views: Sequence[PosedView]) -> ObjectKeypoints:
+        """Works out the keypoints of an object from views with known poses, and remembers them under its id.
+
+        From three views on where the lines of sight meet; from fewer where depth puts them (the camera's if there is
+        one). DataError for no view.
+        """
+        if not views:
+            raise DataError(f"there is no view of object {number}", mend="give views with its mask and pose")
+        seen = [self.see(v.image, v.intrinsics, mask=v.mask) for v in views]
+        learnt = _triangulated(views, seen) if len(views) >= 3 else _lifted(views, seen)
+        self.objects[number] = learnt
+        return learnt
+
+    def find_pose(
+        self,
+        number: int,
+        image: Float[Tensor, "3 h w"],
+        intrinsics: Float[Tensor, "3 3"],
+        *,
+        depth: Float[Tensor, "h w"] | None = None,
+        lift: Lift | None = None,
+        mask: Bool[Tensor, "h w"] | None = None,
+    ) -> ObjectPose | None:
+        """The pose of an object; None where too few keypoints agree on one.
+
+        `lift` None: by the camera's depth where it is given (metres, registered to the image), else from pixels.
+        `mask`: where the object is, if that is known. DataError for an object that it has not learnt.
+        """
+        if number not in self.objects:
+            names = ", ".join(map(str, self.objects)) or "none"
+            raise DataError(f"object {number} is unknown", mend=f"learn it first; known are: {names}")
+        lift = lift or ("pixels" if depth is None else "camera")
+        if lift == "camera" and depth is None:
+            raise DataError("there is no depth image", mend="give one, or lift by 'regressed' or 'pixels'")
+        seen = self.see(image, intrinsics, mask=mask, depth=depth if lift == "camera" else None)
+        try:
+            fit, least = self._fit(self.objects[number], seen, intrinsics.float(), depth, lift)
+        except DataError:
+            return None
+        if int(fit.inliers.sum()) < least:
+            return None
+        return ObjectPose(fit.motion, int(fit.inliers.sum()), fit.rms)
+
+    def _fit(
+        self, model: ObjectKeypoints, seen: SeenKeypoints, intrinsics: Tensor, depth: Tensor | None, lift: Lift
+    ) -> tuple[RigidFit, int]:
+        """DataError where no pose fits. Agreeing is a matter of the object's size."""
+        trusted = model.weight > 0
+        extent = float(model.xyz[trusted].std(0).norm()) if int(trusted.sum()) > 1 else 0.0
+        least = min(FEWEST, int(trusted.sum()))
+        if lift == "pixels":
+            middle = float(seen.depth.median())
+            limit = 0.15 * extent * float(focal_length(intrinsics)) / max(middle, 1e-3)
+            points = torch.where(trusted[:, None], model.xyz, torch.nan)
+            return robust_pnp(points, seen.uv, intrinsics, threshold_px=max(limit, 2.0)), least
+        if lift == "camera":
+            assert depth is not None
+            z = depth_at(depth.float(), seen.uv, radius=NEAR_HOLE)
+        else:
+            z = seen.depth
+        xyz = unproject(intrinsics, seen.uv, z)
+        weights = model.weight * seen.certainty
+        generator = torch.Generator().manual_seed(0)
+        limit = max(0.2 * extent, 1e-3)
+        return robust_rigid(model.xyz, xyz, weights, threshold=limit, generator=generator), least
+
+
+def _allowed(
+    mask: Tensor | None, depth: Tensor | None, size: Size, device: torch.device
+) -> Float[Tensor, "h w"] | None:
+    """1 where a keypoint may be, at the working size; None where that is anywhere."""
+    allowed = None
+    for part in (mask, None if depth is None else known(depth)):
+        if part is None:
+            continue
+        here = resized(part.float().expand(3, -1, -1), size)[0] > 0.5
+        allowed = here if allowed is None else allowed & here
+    if allowed is None or not bool(allowed.any()):
+        return None
+    return allowed.float().to(device)
+
+
+def _restricted(maps: KeypointMaps, allowed: Float[Tensor, "h w"] | None) -> KeypointMaps:
+    """Probability nowhere else."""
+    if allowed is None:
+        return maps
+    logits = maps.logits.masked_fill(allowed == 0, -torch.inf)
+    return KeypointMaps(logits, maps.depth, maps.cells, maps.image_size, maps.focal)
+
+
+def _triangulated(views: Sequence[PosedView], seen: Sequence[SeenKeypoints]) -> ObjectKeypoints:
+    """Where the lines of sight of a keypoint meet, by certainty; views that do not agree are left out, twice."""
+    uv = torch.stack([s.uv for s in seen])
+    cameras = torch.stack([v.intrinsics.float() for v in views])
+    poses = torch.stack([v.camera_from_object.float() for v in views])
+    certainty = torch.stack([s.certainty for s in seen])
+    agreeing = torch.ones_like(certainty)
+    xyz = triangulate_pixels(uv, cameras, invert(poses), certainty)
+    for _ in range(2):
+        projected, z = project(cameras, transform(poses, xyz))
+        error = (projected - uv).norm(dim=-1)
+        limit = torch.maximum(error.nanmedian(0).values * 1.5, torch.tensor(AGREES_PX))
+        agreeing = ((error <= limit) & (z > 0)).float()
+        xyz = triangulate_pixels(uv, cameras, invert(poses), certainty * agreeing)
+    projected, _ = project(cameras, transform(poses, xyz))
+    error = (projected - uv).norm(dim=-1)
+    spread = (error * agreeing).sum(0) / agreeing.sum(0).clamp_min(1)
+    enough = (agreeing.sum(0) >= max(2, len(views) // 4)) & xyz.isfinite().all(-1)
+    weight = torch.where(enough, 1 / (1 + spread), torch.zeros_like(spread))
+    return ObjectKeypoints(torch.nan_to_num(xyz), weight)
+
+
+def _lifted(views: Sequence[PosedView], seen: Sequence[SeenKeypoints]) -> ObjectKeypoints:
+    """Where depth puts them, the mean over the views that know it."""
+    total, counted = torch.zeros(len(seen[0].uv), 3), torch.zeros(len(seen[0].uv))
+    for view, found in zip(views, seen, strict=True):
+        z = found.depth if view.depth is None else depth_at(view.depth, found.uv, radius=NEAR_HOLE)
+        xyz = transform(invert(view.camera_from_object.float()), unproject(view.intrinsics.float(), found.uv, z))
+        usable = xyz.isfinite().all(-1)
+        total += torch.where(usable[:, None], xyz, 0.0)
+        counted += usable
+    return ObjectKeypoints(total / counted.clamp_min(1)[:, None], (counted > 0).float())

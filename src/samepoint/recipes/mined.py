@@ -1,0 +1,212 @@
+"""Descriptors mined from a keypoint network (seed 000): no correspondences, only how the object moved.
+
+A network learns where keypoints that nobody named are, and how deep, from what two views of a rigid object must
+agree on. Its last features, from which the keypoints are read, are descriptors. Views come from poses (rendered or
+scanned objects) or from a single image and its mask.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from functools import partial
+from pathlib import Path
+from typing import ClassVar, Literal
+
+import torch
+from torch import Tensor, nn
+
+from samepoint.correspondence.heatmaps import KeypointEstimate, Resolution, estimate_keypoints
+from samepoint.data.augmentation import Augmentation, change_appearance, randomise_background
+from samepoint.data.motion_sampling import MotionSource, PosedPairs, SinglePairs
+from samepoint.data.object_views import Cutting
+from samepoint.data.store import FrameStore
+from samepoint.errors import DataError
+from samepoint.models.config import NetworkConfig
+from samepoint.models.keypoints import KeypointConfig, KeypointNetwork, right_first
+from samepoint.objectives import keypoints as losses
+from samepoint.training.plan import Part, Stage
+from samepoint.types import MotionBatch
+
+Form = Literal["seed", "keypointnet"]
+Views = Literal["auto", "posed", "single"]
+
+FOCAL = 300.0
+ANNEALING = 0.15
+"""Share of the training with true orientations, and again with half of them (KeypointNet: up to 30,000 and 60,000 of
+200,000 steps)."""
+
+
+@dataclass(frozen=True)
+class KeypointLosses:
+    """Weights of the five losses, and of the orientation network's. The defaults are seed 000's, section 4.1.
+
+    `margin` of the separation in pixels (form "keypointnet": of the squared distance, in object diameters); `noise` on
+    the points of the pose loss, and `delta`, from where on the consistency loss is linear: in object radii.
+    """
+
+    consistency: float = 1.0
+    pose: float = 1.0
+    separation: float = 1.0
+    silhouette: float = 1.0
+    variance: float = 1e-3
+    orientation: float = 1.0
+    margin: float = 2.0
+    noise: float = 0.0
+    delta: float = 0.1
+
+
+KEYPOINTNET = KeypointLosses(
+    consistency=1.0, pose=0.2, separation=1.0, silhouette=1.0, variance=0.5, orientation=1.0,
+    margin=0.05, noise=0.1,
+)  # fmt: skip
+"""KeypointNet's weights; its variance is in units of half the image."""
+
+
+@dataclass(frozen=True)
+class Mined:
+    """Descriptors mined from keypoints.
+
+    `form`: the losses of seed 000, or KeypointNet's own (with `--weights` at their defaults, its weights too).
+    `keypoints`: how many. `views`: two posed views of an object, or two cuts of a single image; auto: posed where the
+    data set has poses. `max_turn`: between two posed views, degrees. `resolution`: where the expectation of a heatmap
+    is taken (eq. 4: over the image). `orientation`: with KeypointNet's orientation network. `distance` (metres) and
+    `field_of_view` (degrees): of single images without depth, without camera. Of `augmentation`, what changes colours
+    and background is used; `cutting` moves the views.
+    """
+
+    name: ClassVar[str] = "mined"
+
+    form: Form = "seed"
+    weights: KeypointLosses = field(default_factory=KeypointLosses)
+    network: NetworkConfig = field(
+        default_factory=lambda: NetworkConfig("resnet34", "linear", dim=128, stride=8)
+    )
+    keypoints: int = 128
+    views: Views = "auto"
+    pairs: int = 4
+    cutting: Cutting = field(default_factory=Cutting)
+    max_turn: float = 90.0
+    augmentation: Augmentation = field(default_factory=Augmentation)
+    resolution: Resolution = "image"
+    orientation: bool = False
+    distance: float = 0.5
+    field_of_view: float = 50.0
+
+    def with_batch(self, size: int) -> Mined:
+        """The same with `size` pairs a step."""
+        return replace(self, pairs=size)
+
+    def source(self, store: FrameStore) -> MotionSource:
+        """Pairs of views of the data set. DataError where it has none."""
+        if self.views == "posed" or (self.views == "auto" and _posed(store)):
+            return PosedPairs(store, self.cutting, self.pairs, max_turn=self.max_turn)
+        return SinglePairs(
+            store, self.cutting, self.pairs, distance=self.distance, field_of_view=self.field_of_view
+        )
+
+    def build(self, store: FrameStore, init: str | Path, generator: torch.Generator) -> KeypointNetwork:
+        """The network, whose depths begin at what is typical of the data."""
+        found = self.source(store).survey(FOCAL)
+        config = KeypointConfig(self.keypoints, found.depth, FOCAL, self.orientation)
+        return KeypointNetwork(self.network, config, init, generator)
+
+    def stages(self, store: FrameStore, *, from_run: bool = False) -> tuple[Stage, ...]:
+        source = self.source(store)
+        found = source.survey(FOCAL)
+        if found.pixels < self.keypoints:
+            line = f"{self.keypoints} keypoints on an object of {found.pixels} pixels"
+            mend = "ask for fewer (--keypoints), or cut larger views (--cutting.size, --cutting.fill)"
+            raise DataError(line, where=store.dataset.root, mend=mend)
+
+        def stage(name: str, share: float, truth: float = 0.0) -> Stage:
+            objective = partial(self.objective, radius=found.radius, truth=truth)
+            return Stage(name, (Part("views", source, objective),), share)
+
+        if not self.orientation:
+            return (stage("mined", 1.0),)
+        return (
+            stage("true orientation", ANNEALING, truth=1.0),
+            stage("half true", ANNEALING, truth=0.5),
+            stage("mined", 1 - 2 * ANNEALING),
+        )
+
+    def objective(
+        self,
+        network: nn.Module,
+        batch: MotionBatch,
+        generator: torch.Generator,
+        *,
+        radius: float,
+        truth: float = 0.0,
+    ) -> dict[str, Tensor]:
+        """The losses of a batch by name, and `loss`, their weighted sum. `radius` (metres) is the objects'; `truth`
+        the probability that an image's true orientation takes the place of the predicted one."""
+        images = torch.cat((self._changed(batch.image_a, batch.mask_a, generator),
+                            self._changed(batch.image_b, batch.mask_b, generator)))  # fmt: skip
+        masks = torch.cat((batch.mask_a, batch.mask_b)).to(images)
+        axis = _true_axis(batch)
+        flag = None if axis is None or truth == 0 else _some(right_first(axis), truth, generator)
+        maps, found_axis = network(images) if flag is None else network(images, flag)
+        both = estimate_keypoints(maps, masks, self.resolution)
+        terms = self._terms(both, batch, generator, radius)
+        if found_axis is not None and axis is not None:
+            size = max(images.shape[-2:])
+            terms["orientation"] = ((found_axis - axis) * 2 / size).square().sum(-1).mean()
+        weights = self._weights()
+        loss = torch.stack([getattr(weights, name) * value for name, value in terms.items()]).sum()
+        return {"loss": loss, **terms, "residual": batch.residual.mean()}
+
+    def _terms(
+        self, both: KeypointEstimate, batch: MotionBatch, generator: torch.Generator, radius: float
+    ) -> dict[str, Tensor]:
+        weights, half = self._weights(), len(batch.image_a)
+        camera_a, camera_b = batch.intrinsics_a, batch.intrinsics_b
+        xyz = both.xyz(torch.cat((camera_a, camera_b)))
+        a, b, moved = xyz[:half], xyz[half:], batch.b_from_a
+        assert both.on_mask is not None
+        noise, shown = weights.noise * radius, {"silhouette": losses.silhouette(both.on_mask)}
+        if self.form == "keypointnet":
+            unit = 2 / max(batch.image_a.shape[-2:])
+            return shown | {
+                "consistency": losses.reprojection(a, b, moved, camera_a, camera_b),
+                "pose": losses.relative_rotation(a, b, moved, noise=noise, generator=generator),
+                "separation": losses.separation(xyz / (2 * radius), weights.margin, squared=True),
+                "variance": losses.variance(both.spread) * unit**2,
+            }
+        return shown | {
+            "consistency": losses.consistency(a, b, moved, delta=weights.delta * radius) / radius,
+            "pose": losses.relative_pose(a, b, moved, length=radius, noise=noise, generator=generator),
+            "separation": losses.separation(both.uv, weights.margin),
+            "variance": losses.variance(both.spread),
+        }
+
+    def _weights(self) -> KeypointLosses:
+        return KEYPOINTNET if self.form == "keypointnet" and self.weights == KeypointLosses() else self.weights
+
+    def _changed(self, image: Tensor, mask: Tensor, generator: torch.Generator) -> Tensor:
+        image = randomise_background(image, mask.long(), self.augmentation.background, generator)
+        return change_appearance(image, self.augmentation, generator)
+
+
+def _some(flag: Tensor, share: float, generator: torch.Generator) -> Tensor:
+    """A random share of the flags, NaN in place of the others."""
+    return torch.where((torch.rand(len(flag), generator=generator) < share).to(flag.device), flag, torch.nan)
+
+
+def _true_axis(batch: MotionBatch) -> Tensor | None:
+    if batch.axis_a is None or batch.axis_b is None:
+        return None
+    return torch.cat((batch.axis_a, batch.axis_b))
+
+
+def _posed(store: FrameStore) -> bool:
+    seen: set[int] = set()
+    for i in range(len(store)):
+        view = store.view(i)
+        for placement in view.placements:
+            if placement.camera_from_object is None or view.intrinsics is None:
+                continue
+            if placement.object_id in seen:
+                return True
+            seen.add(placement.object_id)
+    return False
