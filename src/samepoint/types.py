@@ -125,20 +125,18 @@ class ImageBatch:
 
 @dataclass(frozen=True)
 class MotionBatch:
-    """Pairs of views of one rigid object each, and its motion from camera A's frame to camera B's.
+    """Views of rigid objects, one in each, and pairs of them with the object's motion between their cameras' frames.
 
-    `mask_*` are 1 on the object. `residual` (metres, rms) is what no rigid motion explains of how the object moved
-    between the views: 0 where its poses are known. `axis_*` are the pixels of two points of the object, to either
-    side of its middle along its x axis (right, then left); None where its frame is unknown.
+    `mask` is true on the object. `pairs` (A, B) are indices of views of one object, `b_from_a` its motion from A's
+    frame to B's, `residual` (metres, rms) what no rigid motion explains of how it moved (0 where its poses are known).
+    `axis` are the pixels of two points of the object, to either side of its middle along its x axis (right, then
+    left).
     """
 
-    image_a: Float[Tensor, "b 3 h w"]
-    image_b: Float[Tensor, "b 3 h w"]
-    mask_a: Bool[Tensor, "b h w"]
-    mask_b: Bool[Tensor, "b h w"]
-    intrinsics_a: Float[Tensor, "b 3 3"]
-    intrinsics_b: Float[Tensor, "b 3 3"]
-    b_from_a: Float[Tensor, "b 4 4"]
-    residual: Float[Tensor, " b"]
-    axis_a: Float[Tensor, "b 2 2"] | None = None
-    axis_b: Float[Tensor, "b 2 2"] | None = None
+    image: Float[Tensor, "b 3 h w"]
+    mask: Bool[Tensor, "b h w"]
+    intrinsics: Float[Tensor, "b 3 3"]
+    axis: Float[Tensor, "b 2 2"]
+    pairs: Int[Tensor, "p 2"]
+    b_from_a: Float[Tensor, "p 4 4"]
+    residual: Float[Tensor, " p"]

@@ -1,10 +1,11 @@
-"""`samepoint data render | import | info | pairs | doctor | fuse`."""
+"""`samepoint data render | import | photo | info | pairs | doctor | fuse`."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from time import perf_counter
 from typing import Annotated
 
 import tyro
@@ -12,6 +13,7 @@ from tyro.constructors import PrimitiveConstructorSpec
 
 from samepoint.cli.doctor import Doctor
 from samepoint.cli.fuse import Fuse
+from samepoint.cli.photo import Photo
 from samepoint.data.corrections import Corrections
 from samepoint.data.importers import import_dataset
 from samepoint.data.info import describe
@@ -31,6 +33,13 @@ def size_of(text: str) -> tuple[int, int]:
     if not (width.isdigit() and height.isdigit()):
         raise DataError(f"size {text!r} is not WIDTHxHEIGHT", where="--size", mend="write it as in 320x240")
     return int(height), int(width)
+
+
+def time_left(seconds: float) -> str:
+    """ ", about 3 min left"; nothing at the end."""
+    if seconds <= 0:
+        return ""
+    return f", about {seconds / 60:.0f} min left" if seconds > 90 else f", about {max(seconds, 1):.0f} s left"
 
 
 WIDTH_BY_HEIGHT = PrimitiveConstructorSpec[Size](
@@ -54,15 +63,19 @@ class Render:
     """Render a table-top data set with exact truth (needs OpenGL through EGL, no GPU) into the new folder `out`.
 
     Images are 320x240 unless `size` says otherwise. `mode`: scan (moving camera), shuffle (fixed camera,
-    objects rearranged), rig (several cameras), robot-only.
+    objects rearranged), rig (several cameras), robot-only. `meshes`: your own 3-D models (OBJ, PLY, GLB).
+    `renderer`: mujoco is fast, blender draws real light and takes seconds a view.
     """
 
     out: Path
     settings: Annotated[RenderOptions, tyro.conf.arg(name="")] = field(default_factory=RenderOptions)
 
     def run(self) -> None:
+        start = perf_counter()
+
         def progress(done: int, scenes: int) -> None:
-            print(f"rendered {done} of {scenes} scenes", flush=True)
+            left = (perf_counter() - start) / done * (scenes - done)
+            print(f"rendered {done} of {scenes} scenes{time_left(left)}", flush=True)
 
         render_dataset(self.out, self.settings, progress)
         print(f"written to {self.out}")
@@ -137,6 +150,7 @@ class Pairs:
 Data = (
     Annotated[Render, tyro.conf.subcommand("render")]
     | Annotated[Import, tyro.conf.subcommand("import")]
+    | Annotated[Photo, tyro.conf.subcommand("photo")]
     | Annotated[Info, tyro.conf.subcommand("info")]
     | Annotated[Pairs, tyro.conf.subcommand("pairs")]
     | Annotated[Doctor, tyro.conf.subcommand("doctor")]

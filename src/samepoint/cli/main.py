@@ -13,11 +13,12 @@ from samepoint.errors import SamepointError, one_of
 
 COMMANDS: dict[str, tuple[str, str, str]] = {
     "demo": ("samepoint.cli.demo", "DemoCommand", "render, train, evaluate and report: see it work"),
-    "data": ("samepoint.cli.data", "Data", "render | import | info | pairs | doctor | fuse"),
-    "train": ("samepoint.cli.train", "Train", "don | identical-view | ccl"),
+    "data": ("samepoint.cli.data", "Data", "render | import | photo | info | pairs | doctor | fuse"),
+    "train": ("samepoint.cli.train", "Train", "don | identical-view | ccl | mined"),
     "evaluate": ("samepoint.cli.evaluate", "Evaluate", "score a run beside its baselines"),
     "compare": ("samepoint.cli.evaluate", "Compare", "score several runs on the same pairs"),
     "find": ("samepoint.cli.find", "Find", "find named keypoints in images"),
+    "pose": ("samepoint.cli.pose", "Pose", "find 6-D poses with a mined run"),
     "bench": ("samepoint.cli.bench", "Bench", "measure speed and memory on this machine"),
 }
 """Name to module, options and a word of help. A command's module is imported when it is called."""

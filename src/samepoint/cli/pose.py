@@ -14,7 +14,14 @@ from samepoint.data.open import open_dataset
 from samepoint.files import write_json
 from samepoint.workflows.poses import LIFTS, find_poses, load_pose_finder, rows_of, score_poses
 
-SHOWN = ("median_degrees", "median_centimetres", "within_10deg_10cm", "add_10_percent", "add_s_10_percent", "failed")
+SHOWN = (
+    "median_degrees",
+    "median_centimetres",
+    "within_10deg_10cm",
+    "add_10_percent",
+    "add_s_10_percent",
+    "failed",
+)
 
 
 @dataclass(frozen=True)

@@ -61,17 +61,20 @@ def decode_mask(path: Path) -> np.ndarray:
 def decode_depth(depth: DepthFile) -> tuple[np.ndarray, float]:
     """uint16 units `h w` and metres per unit. Floating-point files (TIFF, .npy) are rounded to 0.1 mm;
     NaN, infinite and negative values become 0, unknown."""
-    if depth.path.suffix.lower() == ".npy":
-        values = _load_npy(depth.path)
-    else:
-        values = np.asarray(_load(depth.path, "depth image"))
-    if values.ndim != 2:
-        raise DataError(f"depth has shape {values.shape}, not one channel", where=depth.path)
+    values = depth_values(depth.path)
     if values.dtype in (np.uint8, np.uint16):
         return values.astype(np.uint16), depth.metres_per_unit
     if values.dtype.kind in "iu" and values.max(initial=0) <= 65535:
         return values.clip(0).astype(np.uint16), depth.metres_per_unit
     return quantise_depth(values.astype(np.float64) * depth.metres_per_unit)
+
+
+def depth_values(path: Path) -> np.ndarray:
+    """What a depth file holds, `h w`, in its own numbers and unit."""
+    values = _load_npy(path) if path.suffix.lower() == ".npy" else np.asarray(_load(path, "depth image"))
+    if values.ndim != 2:
+        raise DataError(f"depth has shape {values.shape}, not one channel", where=path)
+    return values
 
 
 def quantise_depth(metres: np.ndarray) -> tuple[np.ndarray, float]:

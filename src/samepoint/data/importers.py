@@ -109,7 +109,12 @@ def object_mesh(model: ObjectModel) -> ObjectMesh:
 
 def written_view(view: View) -> WrittenView:
     """A view of any data set, ready to be written in the native form."""
-    arrays = _straightened(view, decode_view(view))
+    return with_arrays(view, straightened(view, decode_view(view)))
+
+
+def with_arrays(view: View, arrays: DecodedView) -> WrittenView:
+    """The same with `arrays`, which are straight, in place of what the view's files hold. An image or a depth image
+    that was straight in its file is copied all the same."""
     depth, bent = view.depth, view.lens is not None and not view.lens.straight
     exact = depth is not None and depth.path.suffix.lower() == ".png" and not bent
     metres = (
@@ -130,7 +135,8 @@ def written_view(view: View) -> WrittenView:
     )
 
 
-def _straightened(view: View, arrays: DecodedView) -> DecodedView:
+def straightened(view: View, arrays: DecodedView) -> DecodedView:
+    """A view's arrays without the bend of its lens. DataError where that needs intrinsics and there are none."""
     if view.lens is None or view.lens.straight:
         return arrays
     if view.intrinsics is None:

@@ -1,14 +1,15 @@
-"""Sources of pairs of views of one rigid object with its motion between the cameras: from poses, or from one image.
+"""Sources of views of rigid objects with their motion between the cameras: from known poses, or from single images.
 
 A source runs in a loader worker and depends on nothing but the generator it is given.
 """
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections import defaultdict
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Bool, Float
@@ -50,17 +51,26 @@ class Survey:
 
 
 @dataclass(frozen=True)
-class Side:
-    """One view of a pair; `pose` is camera_from_object where that is known."""
+class Cutout:
+    """One view of an object; `pose` is camera_from_object where that is known."""
 
     image: Float[Tensor, "3 h w"]
     mask: Bool[Tensor, "h w"]
     intrinsics: Float[Tensor, "3 3"]
     depth: float
-    axis: Float[Tensor, "2 2"] | None
+    axis: Float[Tensor, "2 2"]
     pose: Float[Tensor, "4 4"] | None = None
 
 
+@dataclass(frozen=True)
+class Group:
+    """Views of one object, and of pairs of them (indices of A and of B) b_from_a and its residual."""
+
+    views: list[Cutout]
+    motions: dict[tuple[int, int], tuple[Float[Tensor, "4 4"], Float[Tensor, ""]]]
+
+
+@runtime_checkable
 class MotionSource(Protocol):
     """What both sources are to a recipe."""
 
@@ -69,16 +79,24 @@ class MotionSource(Protocol):
     def survey(self, focal: float) -> Survey: ...
 
 
-class PosedPairs:
-    """Two views of an object whose poses are known in both, any two that show sides at most `max_turn` degrees apart.
+class PosedViews:
+    """Groups of views of an object whose poses are known, all at most `max_turn` degrees round it from the first.
 
-    DataError when no object has poses in two views.
+    `images` a step, in groups of `group` views of one object; every two views of a group are a pair. DataError when
+    no object has poses in two views.
     """
 
     def __init__(
-        self, store: FrameStore, cutting: Cutting, pairs: int = 4, *, max_turn: float = 90.0
+        self,
+        store: FrameStore,
+        cutting: Cutting,
+        images: int = 8,
+        group: int = 4,
+        *,
+        max_turn: float = 90.0,
     ) -> None:
-        self.store, self.cutting, self.pairs, self.max_turn = store, cutting, pairs, max_turn
+        self.store, self.cutting, self.max_turn = store, cutting, max_turn
+        self.groups, self.group = _groups(images, group), group
         of_object: dict[int, list[Sight]] = defaultdict(list)
         for sight in sights(store):
             view = store.view(sight.frame)
@@ -95,24 +113,31 @@ class PosedPairs:
         self._towards = [torch.stack([self._from(sight) for sight in of]) for of in self.objects]
 
     def sample(self, generator: torch.Generator) -> MotionBatch:
-        return stacked([self._pair(generator) for _ in range(self.pairs)])
+        return stacked([self._group(generator) for _ in range(self.groups)])
 
     def survey(self, focal: float) -> Survey:
         generator = torch.Generator().manual_seed(0)
-        return surveyed([self._pair(generator)[0] for _ in range(SURVEYED)], focal)
+        return surveyed([self._group(generator).views[0] for _ in range(SURVEYED)], focal)
 
-    def _pair(self, generator: torch.Generator) -> tuple[Side, Side, Tensor, Tensor]:
+    def _group(self, generator: torch.Generator) -> Group:
         number = index(len(self.objects), generator)
         of, towards = self.objects[number], self._towards[number]
         first = index(len(of), generator)
         near = towards @ towards[first] >= math.cos(math.radians(self.max_turn)) - 1e-6
         near[first] = False
-        others = near.nonzero()[:, 0].tolist() or [first]
-        second = others[index(len(others), generator)]
-        a, b = self._side(of[first], generator), self._side(of[second], generator)
-        assert a.pose is not None
-        assert b.pose is not None
-        return a, b, compose(b.pose, invert(a.pose)), torch.zeros(())
+        others = near.nonzero()[:, 0]
+        others = others[torch.randperm(len(others), generator=generator)[: self.group - 1]].tolist() or [
+            first
+        ]
+        views = [self._view(of[k], generator) for k in (first, *others)]
+        poses = [view.pose for view in views]
+        motions = {}
+        for i, j in itertools.combinations(range(len(views)), 2):
+            a, b = poses[i], poses[j]
+            assert a is not None
+            assert b is not None
+            motions[i, j] = compose(b, invert(a)), torch.zeros(())
+        return Group(views, motions)
 
     def _from(self, sight: Sight) -> Float[Tensor, " 3"]:
         """The direction from the object's origin to the camera, in the object's frame."""
@@ -124,7 +149,7 @@ class PosedPairs:
         assert pose is not None
         return pose.float()
 
-    def _side(self, sight: Sight, generator: torch.Generator) -> Side:
+    def _view(self, sight: Sight, generator: torch.Generator) -> Cutout:
         frame = self.store[sight.frame]
         mask = own_mask(frame, sight)
         cut = draw_cut(mask, self.cutting, generator)
@@ -135,7 +160,7 @@ class PosedPairs:
         depth = float(pose[2, 3])
         ends = torch.tensor([[1.0, 0.0, 0.0], [-1.0, 0.0, 0.0]]) * self._half(sight)
         axis, _ = project(intrinsics, transform(pose, ends))
-        return Side(
+        return Cutout(
             cut.image(frame.image.float() / 255, size), cut.mask(mask, size), intrinsics, depth, axis, pose
         )
 
@@ -146,42 +171,43 @@ class PosedPairs:
         return 0.05 if model is None or not model.diameter else model.diameter / 2
 
 
-class SinglePairs:
-    """Two augmented views of one image of an object (`object_views.moved_camera`); a mask is all that it takes.
+class SingleViews:
+    """Pairs of augmented views of one image of an object (`object_views.moved_camera`); a mask is all that it takes.
 
-    `distance` (metres) and `field_of_view` (vertical, degrees) are taken for granted where nothing is known of depth
-    and camera. DataError when no image has a mask, or for depths that cannot be.
+    `images` a step, two of each pair. `distance` (metres) and `field_of_view` (vertical, degrees) are taken for
+    granted where nothing is known of depth and camera. DataError when no image has a mask, or for depths that cannot
+    be.
     """
 
     def __init__(
         self,
         store: FrameStore,
         cutting: Cutting,
-        pairs: int = 4,
+        images: int = 8,
         *,
         distance: float = 0.5,
         field_of_view: float = 50.0,
     ) -> None:
-        self.store, self.cutting, self.pairs = store, cutting, pairs
+        self.store, self.cutting, self.groups = store, cutting, _groups(images, 2)
         self.sights = sights(store)
         self.flat = [self._flat(sight, distance, field_of_view) for sight in self.sights]
 
     def sample(self, generator: torch.Generator) -> MotionBatch:
-        return stacked([self._pair(generator) for _ in range(self.pairs)])
+        return stacked([self._group(generator) for _ in range(self.groups)])
 
     def survey(self, focal: float) -> Survey:
         generator = torch.Generator().manual_seed(0)
-        return surveyed([self._pair(generator)[0] for _ in range(SURVEYED)], focal)
+        return surveyed([self._group(generator).views[0] for _ in range(SURVEYED)], focal)
 
-    def _pair(self, generator: torch.Generator) -> tuple[Side, Side, Tensor, Tensor]:
+    def _group(self, generator: torch.Generator) -> Group:
         number = index(len(self.sights), generator)
         sight, flat = self.sights[number], self.flat[number]
         frame = self.store[sight.frame]
         mask, size = own_mask(frame, sight), self.cutting.size
-        cuts = [draw_cut(mask, self.cutting, generator) for _ in range(2)]
-        b_from_a, left, camera = moved_camera(flat, cuts[0], cuts[1], size)
-        a, b = (self._side(frame, mask, flat, cut, camera) for cut in cuts)
-        return a, b, b_from_a, left
+        a, b = (draw_cut(mask, self.cutting, generator) for _ in range(2))
+        b_from_a, left, camera = moved_camera(flat, a, b, size)
+        views = [self._view(frame, mask, flat, cut, camera) for cut in (a, b)]
+        return Group(views, {(0, 1): (b_from_a, left)})
 
     def _flat(self, sight: Sight, distance: float, field_of_view: float) -> FlatImage:
         """DataError for depths that cannot be (metres and millimetres mixed up)."""
@@ -189,11 +215,9 @@ class SinglePairs:
         mask = own_mask(frame, sight)
         if frame.depth is not None and bool((frame.depth[mask] > 0).any()):
             check_depth(frame.depth[mask].numpy(), frame.view.image, _unit(frame))
-        return flat_image(
-            mask, frame.depth, frame.intrinsics, distance=distance, field_of_view=field_of_view
-        )
+        return flat_image(mask, frame.depth, frame.intrinsics, distance=distance, field_of_view=field_of_view)
 
-    def _side(self, frame: Frame, mask: Tensor, flat: FlatImage, cut: Cut, camera: Tensor) -> Side:
+    def _view(self, frame: Frame, mask: Tensor, flat: FlatImage, cut: Cut, camera: Tensor) -> Cutout:
         size = self.cutting.size
         low, high = flat.uv.amin(0), flat.uv.amax(0)
         middle = (low + high) / 2
@@ -201,7 +225,7 @@ class SinglePairs:
         image = cut.image(frame.image.float() / 255, size)
         depth = float(flat.depth.median()) / cut.scale
         axis = warp_points(cut.view_from_image, ends)
-        return Side(image, cut.mask(mask, size), camera, depth, axis)
+        return Cutout(image, cut.mask(mask, size), camera, depth, axis)
 
 
 def sights(store: FrameStore) -> list[Sight]:
@@ -242,32 +266,42 @@ def own_mask(frame: Frame, sight: Sight) -> Bool[Tensor, "h w"]:
     return frame.labels == sight.placement + 1
 
 
-def surveyed(sides: list[Side], focal: float) -> Survey:
+def surveyed(views: list[Cutout], focal: float) -> Survey:
     """Medians over views, for a camera of `focal` pixels."""
     depths, radii, pixels = [], [], []
-    for side in sides:
-        true_focal = float(focal_length(side.intrinsics))
-        depths.append(side.depth * focal / true_focal)
-        rows, columns = side.mask.nonzero().unbind(-1)
+    for view in views:
+        true_focal = float(focal_length(view.intrinsics))
+        depths.append(view.depth * focal / true_focal)
+        rows, columns = view.mask.nonzero().unbind(-1)
         reach = max(float(rows.max() - rows.min()), float(columns.max() - columns.min())) + 1
-        radii.append(reach / 2 * side.depth / true_focal)
-        pixels.append(int(side.mask.sum()))
-    middle = len(sides) // 2
+        radii.append(reach / 2 * view.depth / true_focal)
+        pixels.append(int(view.mask.sum()))
+    middle = len(views) // 2
     return Survey(sorted(depths)[middle], sorted(radii)[middle], min(pixels))
 
 
-def stacked(pairs: list[tuple[Side, Side, Tensor, Tensor]]) -> MotionBatch:
-    def both(name: str) -> tuple[Tensor, Tensor]:
-        return (
-            torch.stack([getattr(a, name) for a, _, _, _ in pairs]),
-            torch.stack([getattr(b, name) for _, b, _, _ in pairs]),
-        )
-
+def stacked(groups: list[Group]) -> MotionBatch:
+    views = [view for group in groups for view in group.views]
+    starts = [0, *itertools.accumulate(len(group.views) for group in groups)]
+    motions = {
+        (start + i, start + j): motion
+        for start, group in zip(starts, groups, strict=False)
+        for (i, j), motion in group.motions.items()
+    }
     return MotionBatch(
-        *both("image"),
-        *both("mask"),
-        *both("intrinsics"),
-        torch.stack([motion for _, _, motion, _ in pairs]),
-        torch.stack([left for _, _, _, left in pairs]),
-        *both("axis"),
+        torch.stack([view.image for view in views]),
+        torch.stack([view.mask for view in views]),
+        torch.stack([view.intrinsics for view in views]),
+        torch.stack([view.axis for view in views]),
+        torch.tensor(list(motions)),
+        torch.stack([motion for motion, _ in motions.values()]),
+        torch.stack([left for _, left in motions.values()]),
     )
+
+
+def _groups(images: int, group: int) -> int:
+    """How many groups so many images make. DataError where they make none."""
+    if group < 2 or images < group:
+        mend = "two views or more make a group, and a step has at least one group"
+        raise DataError(f"{images} images cannot be put into groups of {group}", mend=mend)
+    return images // group

@@ -39,9 +39,13 @@ class Cutting:
 
     def __post_init__(self) -> None:
         if not 0 < self.fill[0] <= self.fill[1] <= 1:
-            raise DataError(f"fill cannot be {self.fill}", mend="give two shares between 0 and 1, lowest first")
+            raise DataError(
+                f"fill cannot be {self.fill}", mend="give two shares between 0 and 1, lowest first"
+            )
         if min(self.size) < 32:
-            raise DataError(f"views of {self.size} pixels are too small", mend="give 32 or more, such as 192 192")
+            raise DataError(
+                f"views of {self.size} pixels are too small", mend="give 32 or more, such as 192 192"
+            )
 
 
 @dataclass(frozen=True)

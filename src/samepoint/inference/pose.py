@@ -7,9 +7,9 @@ network itself answers, or from the pixels alone (PnP).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from jaxtyping import Bool, Float
@@ -24,7 +24,6 @@ from samepoint.geometry.pixels import resize_intrinsics, resize_pixels
 from samepoint.geometry.robust import RigidFit, robust_pnp, robust_rigid
 from samepoint.geometry.triangulation import triangulate_pixels
 from samepoint.inference.images import resized, working_size
-from samepoint.models.keypoints import KeypointNetwork
 from samepoint.types import Size
 
 Lift = Literal["camera", "regressed", "pixels"]
@@ -78,19 +77,23 @@ class PosedView:
     depth: Float[Tensor, "h w"] | None = None
 
 
+KeypointFunction = Callable[[Float[Tensor, "1 3 h w"]], tuple[KeypointMaps, Any]]
+"""A `KeypointNetwork` in evaluation mode, or anything that answers like one."""
+
+
 class PoseFinder:
     """Finds the pose of an object in images. `max_size`: long side at which the network sees them; `objects`: the
     keypoints of each object that it knows, by its id."""
 
     def __init__(
         self,
-        network: KeypointNetwork,
+        network: KeypointFunction,
         objects: dict[int, ObjectKeypoints],
         *,
         max_size: int | None = 320,
         device: torch.device | str = "cpu",
     ) -> None:
-        self.network, self.objects, self.max_size = network.eval(), objects, max_size
+        self.network, self.objects, self.max_size = network, objects, max_size
         self.device = torch.device(device)
 
     def see(
@@ -162,7 +165,12 @@ class PoseFinder:
         return ObjectPose(fit.motion, int(fit.inliers.sum()), fit.rms)
 
     def _fit(
-        self, model: ObjectKeypoints, seen: SeenKeypoints, intrinsics: Tensor, depth: Tensor | None, lift: Lift
+        self,
+        model: ObjectKeypoints,
+        seen: SeenKeypoints,
+        intrinsics: Tensor,
+        depth: Tensor | None,
+        lift: Lift,
     ) -> tuple[RigidFit, int]:
         """DataError where no pose fits. Agreeing is a matter of the object's size."""
         trusted = model.weight > 0
@@ -235,7 +243,9 @@ def _lifted(views: Sequence[PosedView], seen: Sequence[SeenKeypoints]) -> Object
     total, counted = torch.zeros(len(seen[0].uv), 3), torch.zeros(len(seen[0].uv))
     for view, found in zip(views, seen, strict=True):
         z = found.depth if view.depth is None else depth_at(view.depth, found.uv, radius=NEAR_HOLE)
-        xyz = transform(invert(view.camera_from_object.float()), unproject(view.intrinsics.float(), found.uv, z))
+        xyz = transform(
+            invert(view.camera_from_object.float()), unproject(view.intrinsics.float(), found.uv, z)
+        )
         usable = xyz.isfinite().all(-1)
         total += torch.where(usable[:, None], xyz, 0.0)
         counted += usable

@@ -90,9 +90,7 @@ class KeypointNetwork(nn.Module):
         described = self._describe(image, axis, flag)
         with torch.autocast(image.device.type, enabled=False):
             logits, depth = self.heads(described.values)
-        return KeypointMaps(
-            logits, depth, described.cells, described.image_size, self.keypoints.focal
-        ), axis
+        return KeypointMaps(logits, depth, described.cells, described.image_size, self.keypoints.focal), axis
 
     def describe(self, image: Float[Tensor, "b 3 h w"]) -> DescriptorMap:
         """The mined descriptors (seed 000, eq. 1)."""
@@ -128,7 +126,9 @@ class KeypointHeads(nn.Module):
     def forward(
         self, descriptors: Float[Tensor, "b d h w"]
     ) -> tuple[Float[Tensor, "b n h w"], Float[Tensor, "b n h w"]]:
-        return self.probability(descriptors), self.typical * self.depth(descriptors).clamp(-FARTHEST, FARTHEST).exp()
+        return self.probability(descriptors), self.typical * self.depth(descriptors).clamp(
+            -FARTHEST, FARTHEST
+        ).exp()
 
 
 class OrientationNetwork(nn.Module):

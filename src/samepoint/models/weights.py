@@ -91,9 +91,7 @@ def load_keypoints(
     return network, read_config(folder)
 
 
-def load_whole(
-    folder: str | Path, device: str | torch.device = "cpu"
-) -> DescriptorNetwork | KeypointNetwork:
+def load_whole(folder: str | Path, device: str | torch.device = "cpu") -> DescriptorNetwork | KeypointNetwork:
     """All that was trained, in evaluation mode."""
     config = read_config(folder)
     path = shipped.WEIGHTS if is_shipped(folder) else Path(folder) / MODEL

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from samepoint.correspondence.heatmaps import KeypointEstimate, Resolution, estimate_keypoints
 from samepoint.data.augmentation import Augmentation, change_appearance, randomise_background
-from samepoint.data.motion_sampling import MotionSource, PosedPairs, SinglePairs
+from samepoint.data.motion_sampling import MotionSource, PosedViews, SingleViews
 from samepoint.data.object_views import Cutting
 from samepoint.data.store import FrameStore
 from samepoint.errors import DataError
@@ -40,8 +40,8 @@ ANNEALING = 0.15
 class KeypointLosses:
     """Weights of the five losses, and of the orientation network's. The defaults are seed 000's, section 4.1.
 
-    `margin` of the separation in pixels (form "keypointnet": of the squared distance, in object diameters); `noise` on
-    the points of the pose loss, and `delta`, from where on the consistency loss is linear: in object radii.
+    `margin` of the separation: pixels (form "keypointnet": of the squared distance, in object diameters). `noise` on
+    the points of the pose loss, and `delta`, from where on the consistency loss is linear: object radii.
     """
 
     consistency: float = 1.0
@@ -67,11 +67,12 @@ class Mined:
     """Descriptors mined from keypoints.
 
     `form`: the losses of seed 000, or KeypointNet's own (with `--weights` at their defaults, its weights too).
-    `keypoints`: how many. `views`: two posed views of an object, or two cuts of a single image; auto: posed where the
-    data set has poses. `max_turn`: between two posed views, degrees. `resolution`: where the expectation of a heatmap
-    is taken (eq. 4: over the image). `orientation`: with KeypointNet's orientation network. `distance` (metres) and
-    `field_of_view` (degrees): of single images without depth, without camera. Of `augmentation`, what changes colours
-    and background is used; `cutting` moves the views.
+    `keypoints`: how many. `images` a step, in groups of `group` views of one object, every two of which are a pair.
+    `views`: posed ones, or two cuts of a single image (groups of two); auto: posed where the data set has poses.
+    `max_turn`: how far posed views go round the object from the first of their group, degrees. `resolution`: where
+    the expectation of a heatmap is taken (eq. 4: over the image). `orientation`: with KeypointNet's orientation
+    network. `distance` (metres) and `field_of_view` (degrees): of single images without depth, without camera.
+    Of `augmentation`, what changes colours and background is used; `cutting` moves the views.
     """
 
     name: ClassVar[str] = "mined"
@@ -83,7 +84,8 @@ class Mined:
     )
     keypoints: int = 128
     views: Views = "auto"
-    pairs: int = 4
+    images: int = 8
+    group: int = 4
     cutting: Cutting = field(default_factory=Cutting)
     max_turn: float = 90.0
     augmentation: Augmentation = field(default_factory=Augmentation)
@@ -93,15 +95,15 @@ class Mined:
     field_of_view: float = 50.0
 
     def with_batch(self, size: int) -> Mined:
-        """The same with `size` pairs a step."""
-        return replace(self, pairs=size)
+        """The same with `size` images a step."""
+        return replace(self, images=size)
 
     def source(self, store: FrameStore) -> MotionSource:
-        """Pairs of views of the data set. DataError where it has none."""
+        """Views of the data set's objects. DataError where it has none."""
         if self.views == "posed" or (self.views == "auto" and _posed(store)):
-            return PosedPairs(store, self.cutting, self.pairs, max_turn=self.max_turn)
-        return SinglePairs(
-            store, self.cutting, self.pairs, distance=self.distance, field_of_view=self.field_of_view
+            return PosedViews(store, self.cutting, self.images, self.group, max_turn=self.max_turn)
+        return SingleViews(
+            store, self.cutting, self.images, distance=self.distance, field_of_view=self.field_of_view
         )
 
     def build(self, store: FrameStore, init: str | Path, generator: torch.Generator) -> KeypointNetwork:
@@ -141,62 +143,55 @@ class Mined:
     ) -> dict[str, Tensor]:
         """The losses of a batch by name, and `loss`, their weighted sum. `radius` (metres) is the objects'; `truth`
         the probability that an image's true orientation takes the place of the predicted one."""
-        images = torch.cat((self._changed(batch.image_a, batch.mask_a, generator),
-                            self._changed(batch.image_b, batch.mask_b, generator)))  # fmt: skip
-        masks = torch.cat((batch.mask_a, batch.mask_b)).to(images)
-        axis = _true_axis(batch)
-        flag = None if axis is None or truth == 0 else _some(right_first(axis), truth, generator)
-        maps, found_axis = network(images) if flag is None else network(images, flag)
-        both = estimate_keypoints(maps, masks, self.resolution)
-        terms = self._terms(both, batch, generator, radius)
-        if found_axis is not None and axis is not None:
-            size = max(images.shape[-2:])
-            terms["orientation"] = ((found_axis - axis) * 2 / size).square().sum(-1).mean()
+        images = randomise_background(batch.image, batch.mask.long(), self.augmentation.background, generator)
+        images = change_appearance(images, self.augmentation, generator)
+        if truth > 0:
+            maps, axis = network(images, _some(right_first(batch.axis), truth, generator))
+        else:
+            maps, axis = network(images)
+        found = estimate_keypoints(maps, batch.mask.to(images), self.resolution)
+        terms = self._terms(found, batch, generator, radius)
+        if axis is not None:
+            unit = 2 / max(images.shape[-2:])
+            terms["orientation"] = ((axis - batch.axis) * unit).square().sum(-1).mean()
         weights = self._weights()
         loss = torch.stack([getattr(weights, name) * value for name, value in terms.items()]).sum()
         return {"loss": loss, **terms, "residual": batch.residual.mean()}
 
     def _terms(
-        self, both: KeypointEstimate, batch: MotionBatch, generator: torch.Generator, radius: float
+        self, found: KeypointEstimate, batch: MotionBatch, generator: torch.Generator, radius: float
     ) -> dict[str, Tensor]:
-        weights, half = self._weights(), len(batch.image_a)
-        camera_a, camera_b = batch.intrinsics_a, batch.intrinsics_b
-        xyz = both.xyz(torch.cat((camera_a, camera_b)))
-        a, b, moved = xyz[:half], xyz[half:], batch.b_from_a
-        assert both.on_mask is not None
-        noise, shown = weights.noise * radius, {"silhouette": losses.silhouette(both.on_mask)}
+        weights, moved = self._weights(), batch.b_from_a
+        of_a, of_b = batch.pairs.unbind(1)
+        camera_a, camera_b = batch.intrinsics[of_a], batch.intrinsics[of_b]
+        xyz = found.xyz(batch.intrinsics)
+        a, b = xyz[of_a], xyz[of_b]
+        assert found.on_mask is not None
+        noise, shown = weights.noise * radius, {"silhouette": losses.silhouette(found.on_mask)}
         if self.form == "keypointnet":
-            unit = 2 / max(batch.image_a.shape[-2:])
+            unit = 2 / max(batch.image.shape[-2:])
             return shown | {
                 "consistency": losses.reprojection(a, b, moved, camera_a, camera_b),
                 "pose": losses.relative_rotation(a, b, moved, noise=noise, generator=generator),
                 "separation": losses.separation(xyz / (2 * radius), weights.margin, squared=True),
-                "variance": losses.variance(both.spread) * unit**2,
+                "variance": losses.variance(found.spread) * unit**2,
             }
         return shown | {
             "consistency": losses.consistency(a, b, moved, delta=weights.delta * radius) / radius,
             "pose": losses.relative_pose(a, b, moved, length=radius, noise=noise, generator=generator),
-            "separation": losses.separation(both.uv, weights.margin),
-            "variance": losses.variance(both.spread),
+            "separation": losses.separation(found.uv, weights.margin),
+            "variance": losses.variance(found.spread),
         }
 
     def _weights(self) -> KeypointLosses:
-        return KEYPOINTNET if self.form == "keypointnet" and self.weights == KeypointLosses() else self.weights
-
-    def _changed(self, image: Tensor, mask: Tensor, generator: torch.Generator) -> Tensor:
-        image = randomise_background(image, mask.long(), self.augmentation.background, generator)
-        return change_appearance(image, self.augmentation, generator)
+        return (
+            KEYPOINTNET if self.form == "keypointnet" and self.weights == KeypointLosses() else self.weights
+        )
 
 
 def _some(flag: Tensor, share: float, generator: torch.Generator) -> Tensor:
     """A random share of the flags, NaN in place of the others."""
     return torch.where((torch.rand(len(flag), generator=generator) < share).to(flag.device), flag, torch.nan)
-
-
-def _true_axis(batch: MotionBatch) -> Tensor | None:
-    if batch.axis_a is None or batch.axis_b is None:
-        return None
-    return torch.cat((batch.axis_a, batch.axis_b))
 
 
 def _posed(store: FrameStore) -> bool:

@@ -42,9 +42,7 @@ class FoundPose:
     truth: Tensor | None
 
 
-def load_pose_finder(
-    run: str | Path, reference: str | Path | None = None, device: str = "cpu"
-) -> PoseFinder:
+def load_pose_finder(run: str | Path, reference: str | Path | None = None, device: str = "cpu") -> PoseFinder:
     """The pose finder of a run of `samepoint train mined`.
 
     Its objects are those of the run's objects.json, or are learnt from the data set `reference` (default: what the

@@ -11,10 +11,9 @@ from samepoint.data.doctor.diagnosis import Diagnosis
 from samepoint.data.doctor.findings import Finding
 from samepoint.data.doctor.footage import Shot
 from samepoint.data.doctor.poses import without_evidence
+from samepoint.data.plausible import PICTURE
 
 UNIT, ALONG = "depth unit", "depth along"
-NEAREST, FARTHEST = 0.05, 30.0
-"""Metres between which the median of a depth camera's pictures lies."""
 COMMON = (1.0, 0.01, 0.001, 0.0005, 0.00025, 0.0002, 0.0001, 1 / 256)
 """Metres of a depth unit that are in use."""
 RIVAL = 0.8
@@ -35,14 +34,14 @@ def check_unit(diagnosis: Diagnosis, median: float, metres_per_unit: float | Non
         return Finding(UNIT, "fault", "depth is unknown everywhere", "check the depth files")
     if diagnosis.scale != 1.0:
         return _wrong(diagnosis, median, metres_per_unit)
-    plausible = NEAREST <= median <= FARTHEST
+    plausible = PICTURE.holds(median)
     blind = without_evidence(diagnosis, UNIT)
     if blind is not None or not diagnosis.case.has_depth:
         if plausible:
             return Finding(
                 UNIT, "undecided", f"the median depth is {median:.3g} m, which can be; {_why(blind)}"
             )
-        unit = metres_per_unit * _to_metres(median)
+        unit = metres_per_unit * PICTURE.factor(median)
         return Finding(UNIT, "fault", f"the median depth is {median:.3g} m", f"--depth-scale {unit:.6g}")
     evidence = diagnosis.evidence()
     around = {
@@ -51,7 +50,7 @@ def check_unit(diagnosis: Diagnosis, median: float, metres_per_unit: float | Non
     rival = max(around, key=lambda s: around[s].score)
     sentence = f"median {median:.3g} m, {evidence}; {rival:g} times as far {around[rival].score:.2f} of 1"
     if not plausible:
-        factor = _to_metres(median)
+        factor = PICTURE.factor(median)
         world = factor / diagnosis.found.scale
         what = f"depth and poses fit together, but the median depth is {median:.3g} m"
         mend = f"--depth-scale {metres_per_unit * factor:.6g} --world-scale {world:.6g}"
@@ -100,16 +99,10 @@ def _wrong(diagnosis: Diagnosis, median: float, metres_per_unit: float) -> Findi
 
 def _of_depth(median: float, metres_per_unit: float, scale: float) -> bool:
     """Whether the depth unit is at fault rather than the unit of the poses."""
-    now, then = (NEAREST <= m <= FARTHEST for m in (median, median * scale))
+    now, then = (PICTURE.holds(m) for m in (median, median * scale))
     if now and then:
         return any(abs(metres_per_unit * scale / unit - 1) < 0.02 for unit in COMMON)
     return then or not now
-
-
-def _to_metres(median: float) -> float:
-    """The usual factor that makes a median depth one of a camera."""
-    factors = (1e-3, 1e-2, 0.1, 1e-6) if median > 1 else (1e3, 1e2, 10.0, 1e6)
-    return next((f for f in factors if NEAREST <= median * f <= FARTHEST), factors[0])
 
 
 def _why(blind: Finding | None) -> str:
