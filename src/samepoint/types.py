@@ -128,7 +128,7 @@ class MotionBatch:
     """Views of rigid objects, one in each, and pairs of them with the object's motion between their cameras' frames.
 
     `mask` is true on the object. `pairs` (A, B) are indices of views of one object, `b_from_a` its motion from A's
-    frame to B's, `residual` (metres, rms) what no rigid motion explains of how it moved (0 where its poses are known).
+    frame to B's, `residual` (metres, rms) what no rigid motion explains of how it moved (0 where poses are known).
     `axis` are the pixels of two points of the object, to either side of its middle along its x axis (right, then
     left).
     """

@@ -75,7 +75,9 @@ def flat_depth(points, pose):
 def test_keypoints_are_learnt_where_they_are_on_the_object(finder, points):
     learnt = finder.objects[7]
     assert (learnt.weight > 0).all()
-    torch.testing.assert_close(learnt.xyz, points, rtol=0, atol=2e-3)
+    error = (learnt.xyz - points).norm(dim=-1)
+    assert float(error.median()) < 1e-3
+    assert float(error.max()) < 0.01  # heatmaps that the image's edge cuts off
 
 
 @pytest.mark.parametrize("lift", ["regressed", "pixels"])

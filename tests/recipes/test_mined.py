@@ -90,7 +90,7 @@ def test_each_view_is_held_to_its_own_mask(store):
 
 def test_units_do_not_matter(store):
     """The same object ten times as large and as far away costs the same."""
-    network, objective, source = started(SMALL, store)
+    network, _, source = started(SMALL, store)
     network.eval()
     batch = source.sample(torch.Generator().manual_seed(1))
     far = batch.b_from_a.clone()

@@ -80,7 +80,7 @@ class Mined:
     form: Form = "seed"
     weights: KeypointLosses = field(default_factory=KeypointLosses)
     network: NetworkConfig = field(
-        default_factory=lambda: NetworkConfig("resnet34", "linear", dim=128, stride=8)
+        default_factory=lambda: NetworkConfig("resnet34", "linear", dim=128, stride=8, normalise=False)
     )
     keypoints: int = 128
     views: Views = "auto"

@@ -1,0 +1,241 @@
+"""Seed 000's benchmark, measured: python benchmarks/mined.py PART DATA OUT [--minutes 6] [--seeds 0 1].
+
+Five caps are rendered from the front (objects and cameras within 60 degrees, roll to 45), each alone on many tables.
+Networks train on them from random weights, one core each for the same minutes, and are asked on pairs of views with
+256 correspondences each: new views of the same caps on new tables (`new`), and views of three other caps (`held`).
+Every row: PCK and AUC of the distance in pixels, and the seed's own figure, the AUC of the cosine of coordinates
+(`evaluation/coordinate_cosine.py`), which hides what it should show. Images are 256 x 192; networks see 160 x 120.
+
+Parts, one result in benchmarks/results/mined-PART.json each: `dims` (Dense Object Nets with NT-Xent beside mined
+descriptors, D from 3 to 512, 128 and 16 keypoints, with SIFT, untrained networks and chance), `losses` (each of the
+five left out, KeypointNet's form, expectation over the image, pairs in place of groups, single images), `long`
+(20 minutes on both cores, with the poses of the new views).
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, replace
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+
+import torch
+
+from samepoint.bench.machine import commit, machine
+from samepoint.data.augmentation import Augmentation
+from samepoint.data.make_pairs import make_pairs
+from samepoint.data.object_views import Cutting
+from samepoint.data.open import open_dataset
+from samepoint.data.pairs import read_pairs, write_pairs
+from samepoint.data.sampling import PairSampling
+from samepoint.evaluation.coordinate_cosine import coordinate_cosine_auc
+from samepoint.evaluation.metrics import summary
+from samepoint.evaluation.network_predictor import NetworkPredictor, run_predictor
+from samepoint.evaluation.predictions import predict_pairs
+from samepoint.evaluation.predictors import ChancePredictor, Predictor
+from samepoint.evaluation.scoring import score
+from samepoint.evaluation.sift import sift_variants
+from samepoint.files import write_json
+from samepoint.models.config import NetworkConfig
+from samepoint.models.network import DescriptorNetwork
+from samepoint.recipes.don import Don
+from samepoint.recipes.mined import KeypointLosses, Mined
+from samepoint.sim.render import render_dataset
+from samepoint.sim.settings import RenderSettings
+from samepoint.training.settings import TrainingSettings
+from samepoint.workflows.poses import LIFTS, find_poses, load_pose_finder, score_poses
+from samepoint.workflows.training import Recipe, train
+
+RESULTS = Path(__file__).parent / "results"
+CAPS = RenderSettings(
+    families=("cap",), instances=(5, 1, 3), objects_per_scene=(1, 1), distractors=(0, 2), size=(192, 256),
+    close_ups=1.0, views=12, max_yaw=60.0, sector=60.0,
+)  # fmt: skip
+SETS = {
+    "train": replace(CAPS, split_scenes=(40, 0, 0), same_objects=True),
+    "new": replace(CAPS, split_scenes=(0, 0, 10), same_objects=True),
+    "held": replace(CAPS, split_scenes=(0, 0, 9)),
+}
+ASKED = ("new", "held")
+PAIRS, POINTS = 40, 256
+SIZE, VIEW = 160, (128, 128)
+"""Long side of the images as networks see them, and of the views that they train on."""
+CHANGES = Augmentation(colour=0.2, view=VIEW)
+
+
+def network(dim: int) -> NetworkConfig:
+    """As wide before the descriptor as the descriptor is long, so that its length is not a word."""
+    return NetworkConfig(dim=dim, width=max(128, dim), normalise=False)
+
+
+def mined(dim: int = 128, **changes: Any) -> Mined:
+    recipe = Mined(network=network(dim), cutting=Cutting(VIEW), augmentation=CHANGES, resolution="cells")
+    return replace(recipe, **changes)
+
+
+def don(dim: int) -> Don:
+    """Dense Object Nets with NT-Xent on 128 correspondences, as in seed 000, section 4.1."""
+    return Don(
+        loss="nt-xent", temperature=0.1, network=replace(network(dim), normalise=True), augmentation=CHANGES,
+        sampling=PairSampling(pairs=4, points=128),
+    )  # fmt: skip
+
+
+def without(name: str) -> Mined:
+    return mined(weights=replace(KeypointLosses(), **{name: 0.0}))
+
+
+DIMS = (3, 32, 128, 512)
+TABLES: dict[str, dict[str, Recipe]] = {
+    "dims": {
+        **{f"don NT-Xent, D = {dim}": don(dim) for dim in DIMS},
+        **{f"mined, D = {dim}": mined(dim) for dim in DIMS},
+        "mined, D = 128, 16 keypoints": mined(keypoints=16),
+    },
+    "losses": {
+        "all five": mined(),
+        **{
+            f"without {name}": without(name)
+            for name in ("consistency", "pose", "separation", "silhouette", "variance")
+        },
+        "KeypointNet's losses": mined(form="keypointnet"),
+        "with the orientation network": mined(orientation=True),
+        "expectation over the image": mined(resolution="image"),
+        "pairs in place of groups of four": mined(group=2),
+        "single images, not poses": mined(views="single"),
+    },
+    "long": {"mined, 20 minutes": mined()},
+}
+
+
+@dataclass(frozen=True)
+class Cell:
+    title: str
+    recipe: Recipe
+    seed: int
+    data: Path
+    run: Path
+    minutes: float
+    threads: int
+
+
+def train_cell(cell: Cell) -> dict[str, Any]:
+    torch.set_num_threads(cell.threads)
+    torch.set_flush_denormal(True)
+    if not (cell.run / "metrics.json").is_file():
+        settings = TrainingSettings(
+            minutes=cell.minutes, seed=cell.seed, device="cpu", workers=0, lr=2e-3, precision="auto"
+        )
+        train(cell.recipe, cell.data / "train", cell.run, settings, init="random", size=SIZE,
+              resume=cell.run.is_dir())  # fmt: skip
+    return {name: row_of(run_predictor(cell.run), cell.data, name) for name in ASKED}
+
+
+def row_of(predictor: Predictor, data: Path, name: str) -> dict[str, Any]:
+    """PCK and AUC in pixels, and the seed's figure."""
+    file = read_pairs(data / f"{name}.json")
+    found = predict_pairs(predictor, file)
+    points = score(found, file)
+    row: dict[str, Any] = summary(points.chosen(points.counted))
+    uv = torch.cat([p.uv_b for p in found.pairs])
+    truth = torch.cat([p.uv_b for p in file.pairs])
+    counted = points.counted
+    return {
+        "pck": row["pck"], "auc_1_100": row["auc_1_100"], "auc_1_50": row["auc_1_50"],
+        "cosine_of_coordinates": coordinate_cosine_auc(uv[counted], truth[counted]),
+        "n_points": row["n_points"],
+    }  # fmt: skip
+
+
+def baselines(data: Path) -> dict[str, list[dict[str, Any]]]:
+    torch.set_flush_denormal(True)
+    rows: dict[str, list[dict[str, Any]]] = {}
+    for dim in (3, 128):
+        made = DescriptorNetwork(network(dim), "random", torch.Generator().manual_seed(0)).eval()
+        predictor = NetworkPredictor(made, "untrained", max_size=SIZE)
+        rows[f"untrained, D = {dim}"] = [{name: row_of(predictor, data, name) for name in ASKED}]
+    variants = [{name: row_of(variant, data, name) for name in ASKED} for variant in sift_variants()]
+    rows["SIFT, the best of its variants"] = [max(variants, key=lambda row: row["new"]["auc_1_50"])]
+    chance = ChancePredictor(torch.Generator().manual_seed(0))
+    rows["chance"] = [{name: row_of(chance, data, name) for name in ASKED}]
+    return rows
+
+
+def prepare(data: Path) -> None:
+    for name, settings in SETS.items():
+        if not (data / name).is_dir():
+            render_dataset(data / name, settings)
+    for name in ASKED:
+        if not (data / f"{name}.json").is_file():
+            dataset = open_dataset(data / name)
+            made = make_pairs(dataset, number=PAIRS, points=POINTS, cross_scene=True, seed=0)
+            write_pairs(data / f"{name}.json", made)
+
+
+def poses(run: Path, data: Path) -> dict[str, Any]:
+    """Of the new views: the object looked for in the whole image, and on its mask."""
+    finder = load_pose_finder(run, data / "train")
+    dataset = open_dataset(data / "new")
+    return {
+        where: score_poses(find_poses(finder, dataset, LIFTS, masked=masked), dataset)
+        for where, masked in (("whole image", False), ("mask given", True))
+    }
+
+
+def table(results: dict[str, list[dict[str, Any]]]) -> None:
+    for title, rows in results.items():
+        cells = []
+        for name in ASKED:
+            mean = [sum(row[name]["pck"][k] for row in rows) / len(rows) for k in ("5", "10", "25")]
+            mean += [
+                sum(row[name][key] for row in rows) / len(rows)
+                for key in ("auc_1_100", "cosine_of_coordinates")
+            ]
+            cells.append(" ".join(f"{value:.3f}" for value in mean))
+        print(f"| {title} | " + " | ".join(cells) + " |")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("part", choices=sorted(TABLES))
+    parser.add_argument("data", type=Path)
+    parser.add_argument("out", type=Path)
+    parser.add_argument("--minutes", type=float, default=6.0)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1])
+    parser.add_argument("--parallel", type=int, default=2)
+    options = parser.parse_args()
+    prepare(options.data)
+    threads = max(1, (os.cpu_count() or 1) // options.parallel)
+    cells = [
+        Cell(title, recipe, seed, options.data, options.out / f"{title} {seed}".replace(" ", "-"),
+             options.minutes, threads)
+        for seed in options.seeds
+        for title, recipe in TABLES[options.part].items()
+    ]  # fmt: skip
+    results: dict[str, list[dict[str, Any]]] = {}
+    with ProcessPoolExecutor(
+        options.parallel, mp_context=get_context("spawn"), max_tasks_per_child=1
+    ) as pool:
+        for cell, row in zip(cells, pool.map(train_cell, cells), strict=True):
+            results.setdefault(cell.title, []).append(row)
+            print(cell.title, cell.seed, flush=True)
+    content: dict[str, Any] = {
+        "command": f"python benchmarks/mined.py {options.part} DATA OUT --minutes {options.minutes:g} --seeds "
+        + " ".join(map(str, options.seeds)) + f" --parallel {options.parallel}",
+        "commit": commit(), "machine": machine(),
+    }  # fmt: skip
+    if options.part != "losses":
+        results |= baselines(options.data)
+    if options.part == "long":
+        content["poses"] = poses(cells[0].run, options.data)
+    table(results)
+    write_json(RESULTS / f"mined-{options.part}.json", {**content, "rows": results}, indent=1)
+
+
+if __name__ == "__main__":
+    main()
