@@ -9,13 +9,14 @@ Every row: PCK and AUC of the distance in pixels, and the seed's own figure, the
 Parts, one result in benchmarks/results/mined-PART.json each: `dims` (Dense Object Nets with NT-Xent beside mined
 descriptors, D from 3 to 512, 128 and 16 keypoints, with SIFT, untrained networks and chance), `losses` (each of the
 five left out, KeypointNet's form, expectation over the image, pairs in place of groups, single images), `long`
-(20 minutes on both cores, with the poses of the new views).
+(20 minutes on both cores, with the poses of the new views, and OUT/mined.png).
 """
 
 from __future__ import annotations
 
 import argparse
 import os
+from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from multiprocessing import get_context
@@ -24,15 +25,20 @@ from typing import Any
 
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
+import cv2
+import numpy as np
 import torch
+from torch import Tensor
 
 from samepoint.bench.machine import commit, machine
 from samepoint.data.augmentation import Augmentation
 from samepoint.data.make_pairs import make_pairs
+from samepoint.data.motion_sampling import Sight, own_mask, sights
 from samepoint.data.object_views import Cutting
 from samepoint.data.open import open_dataset
 from samepoint.data.pairs import read_pairs, write_pairs
 from samepoint.data.sampling import PairSampling
+from samepoint.data.store import Frame, FrameStore
 from samepoint.evaluation.coordinate_cosine import coordinate_cosine_auc
 from samepoint.evaluation.metrics import summary
 from samepoint.evaluation.network_predictor import NetworkPredictor, run_predictor
@@ -187,6 +193,72 @@ def poses(run: Path, data: Path) -> dict[str, Any]:
     }
 
 
+def descriptors_as_colours(run: Path, shown: Sequence[tuple[Frame, Tensor]]) -> list[np.ndarray]:
+    """The three principal components of the descriptors on the masks of all frames, on the darkened images."""
+    predictor = run_predictor(run)
+    sampled = []
+    for frame, mask in shown:
+        map = predictor.embed(frame.image.float() / 255).map
+        size = (mask.shape[0], mask.shape[1])
+        values = torch.nn.functional.interpolate(map.values, size=size, mode="bilinear")[0]
+        sampled.append(values[:, mask].T)
+    joined = torch.cat(sampled)
+    torch.manual_seed(0)
+    _, _, basis = torch.pca_lowrank(joined, q=3)
+    projected = [(values - joined.mean(0)) @ basis for values in sampled]
+    low, high = (torch.cat(projected).quantile(q, dim=0) for q in (0.02, 0.98))
+    tiles = []
+    for (frame, mask), values in zip(shown, projected, strict=True):
+        tile = frame.image.permute(1, 2, 0).numpy() // 3
+        tile[mask.numpy()] = (255 * ((values - low) / (high - low)).clamp(0, 1)).byte().numpy()
+        tiles.append(tile)
+    return tiles
+
+
+def keypoints_on_images(run: Path, shown: Sequence[tuple[Frame, Tensor]]) -> list[np.ndarray]:
+    """The network's keypoints, each in a colour of its own."""
+    finder = load_pose_finder(run)
+    tiles = []
+    for frame, _ in shown:
+        assert frame.intrinsics is not None
+        seen = finder.see(frame.image.float() / 255, frame.intrinsics)
+        tile = np.ascontiguousarray(frame.image.permute(1, 2, 0).numpy())
+        hues = np.linspace(0, 179, len(seen.uv), dtype=np.uint8)
+        colours = cv2.cvtColor(np.stack([hues, *[np.full_like(hues, 255)] * 2], -1)[None], cv2.COLOR_HSV2RGB)
+        for (u, v), colour in zip(seen.uv.round().int().tolist(), colours[0].tolist(), strict=True):
+            cv2.circle(tile, (u, v), 2, colour, -1, cv2.LINE_AA)
+        tiles.append(tile)
+    return tiles
+
+
+def write_sheet(path: Path, rows: Sequence[Sequence[np.ndarray]], side: int = 256) -> None:
+    """Rows of pictures in tiles of one size."""
+
+    def tile(image: np.ndarray) -> np.ndarray:
+        scale = side / max(image.shape[:2])
+        small = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+        framed = np.full((side, side, 3), 255, np.uint8)
+        top, left = (side - small.shape[0]) // 2, (side - small.shape[1]) // 2
+        framed[top : top + small.shape[0], left : left + small.shape[1]] = small
+        return framed
+
+    sheet = np.vstack([np.hstack([tile(image) for image in row]) for row in rows])
+    path.parent.mkdir(parents=True, exist_ok=True)
+    cv2.imwrite(str(path), np.ascontiguousarray(sheet[..., ::-1]))
+
+
+def picture(run: Path, data: Path, out: Path) -> None:
+    """New views of two of the caps: keypoints, and descriptors as colours."""
+    store = FrameStore(open_dataset(data / "new"), max_size=None, budget_bytes=0)
+    of: dict[int, list[Sight]] = {}
+    for sight in sights(store):
+        number = store.view(sight.frame).placements[sight.placement].object_id
+        of.setdefault(number, []).append(sight)
+    chosen = [of[number][k * len(of[number]) // 3] for number in sorted(of)[:2] for k in range(3)]
+    shown = [(store[sight.frame], own_mask(store[sight.frame], sight)) for sight in chosen]
+    write_sheet(out, [keypoints_on_images(run, shown), descriptors_as_colours(run, shown)])
+
+
 def table(results: dict[str, list[dict[str, Any]]]) -> None:
     for title, rows in results.items():
         cells = []
@@ -229,10 +301,11 @@ def main() -> None:
         + " ".join(map(str, options.seeds)) + f" --parallel {options.parallel}",
         "commit": commit(), "machine": machine(),
     }  # fmt: skip
-    if options.part != "losses":
+    if options.part == "dims":
         results |= baselines(options.data)
     if options.part == "long":
         content["poses"] = poses(cells[0].run, options.data)
+        picture(cells[0].run, options.data, options.out / "mined.png")
     table(results)
     write_json(RESULTS / f"mined-{options.part}.json", {**content, "rows": results}, indent=1)
 

@@ -25,7 +25,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 import cv2
 import numpy as np
 import torch
-from mined import CHANGES, SIZE, VIEW, mined, network
+from mined import CHANGES, SIZE, VIEW, descriptors_as_colours, mined, network, write_sheet
 from torch import Tensor
 
 from samepoint.bench.machine import commit, machine
@@ -135,7 +135,7 @@ def warped_pairs(dataset: Dataset, folder: Path) -> list[Pair]:
             uv = uv[torch.randperm(len(uv), generator=generator)[:POINTS]]
             uv_a, uv_b = (warp_points(cut.view_from_image, uv) for cut in cuts)
             kept = in_frame(uv_a, cutting.size) & in_frame(uv_b, cutting.size)
-            pairs.append(Pair(*paths, uv_a[kept], uv_b[kept]))
+            pairs.append(Pair(paths[0], paths[1], uv_a[kept], uv_b[kept]))
     return pairs
 
 
@@ -146,40 +146,17 @@ def row_of(predictor: Predictor, file: PairsFile) -> dict[str, Any]:
 
 
 def picture(runs: dict[str, Path], data: Path, out: Path) -> None:
-    """Rows: networks; columns: two training photos, the two tested ones, two rendered views."""
+    """Rows: the images, then each network's descriptors; columns: two training photos, the two tested ones, two
+    rendered views."""
     shown: list[tuple[Frame, Tensor]] = []
-    for name, frames in (("photos", (0, 3)), ("photos-test", (0, 1)), ("rendered-test", (2, 40))):
+    for name, frames in (("photos", (0, 4)), ("photos-test", (0, 1)), ("rendered-test", (2, 40))):
         store = FrameStore(open_dataset(data / name), max_size=256)
         for number in frames:
             sight = next(s for s in sights(store) if s.frame >= number)
             shown.append((store[sight.frame], own_mask(store[sight.frame], sight)))
-    rows = [np.hstack([_tile(frame.image.permute(1, 2, 0).numpy()) for frame, _ in shown])]
-    for run in runs.values():
-        predictor = run_predictor(run)
-        maps = [predictor.embed(frame.image.float() / 255).map for frame, _ in shown]
-        sampled = []
-        for (_, mask), map in zip(shown, maps, strict=True):
-            values = torch.nn.functional.interpolate(map.values, size=mask.shape, mode="bilinear")[0]
-            sampled.append(values[:, mask].T)
-        joined = torch.cat(sampled)
-        _, _, basis = torch.pca_lowrank(joined, q=3)
-        low, high = (((joined - joined.mean(0)) @ basis).quantile(q, dim=0) for q in (0.02, 0.98))
-        tiles = []
-        for (frame, mask), values in zip(shown, sampled, strict=True):
-            colours = (((values - joined.mean(0)) @ basis - low) / (high - low)).clamp(0, 1)
-            tile = frame.image.permute(1, 2, 0).numpy() // 3
-            tile[mask.numpy()] = (255 * colours).byte().numpy()
-            tiles.append(_tile(tile))
-        rows.append(np.hstack(tiles))
-    cv2.imwrite(str(out), np.ascontiguousarray(np.vstack(rows)[..., ::-1]))
-
-
-def _tile(image: np.ndarray) -> np.ndarray:
-    scale = min(256 / image.shape[1], 256 / image.shape[0])
-    small = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
-    tile = np.zeros((256, 256, 3), np.uint8)
-    tile[: small.shape[0], : small.shape[1]] = small
-    return tile
+    rows = [[frame.image.permute(1, 2, 0).numpy() for frame, _ in shown]]
+    rows += [descriptors_as_colours(run, shown) for run in runs.values()]
+    write_sheet(out, rows)
 
 
 def _write(path: Path, image: Tensor) -> None:
