@@ -9,7 +9,8 @@ Every row: PCK and AUC of the distance in pixels, and the seed's own figure, the
 Parts, one result in benchmarks/results/mined-PART.json each: `dims` (Dense Object Nets with NT-Xent beside mined
 descriptors, D from 3 to 512, 128 and 16 keypoints, with SIFT, untrained networks and chance), `losses` (each of the
 five left out, KeypointNet's form, expectation over the image, pairs in place of groups, single images), `long`
-(20 minutes on both cores, with the poses of the new views, and OUT/mined.png).
+(20 minutes on both cores, with the poses of the new views, and OUT/mined.png), `paper` (the seed's own network and
+all its D: for a GPU, as in `paper DATA OUT --device cuda --minutes 10 --seeds 0 1 2 --parallel 4`).
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
@@ -119,6 +120,26 @@ TABLES: dict[str, dict[str, Recipe]] = {
 }
 
 
+PAPER_DIMS, PAPER_FEW = (3, 8, 16, 32, 64, 128, 256, 512), (64, 128, 256, 512)
+
+
+def paper() -> dict[str, Recipe]:
+    """The seed's tables 1 and 3 with its own network, expectation over the image and pairs; for a GPU."""
+
+    def own(recipe: Any) -> Any:
+        return replace(recipe, network=replace(recipe.network, backbone="resnet34", head="linear", stride=8))
+
+    alike = {"resolution": "image", "group": 2}
+    return {
+        **{f"don NT-Xent, D = {dim}": own(don(dim)) for dim in PAPER_DIMS},
+        **{f"mined, D = {dim}": own(mined(dim, **alike)) for dim in PAPER_DIMS},
+        **{f"mined, D = {dim}, 16 keypoints": own(mined(dim, keypoints=16, **alike)) for dim in PAPER_FEW},
+    }
+
+
+TABLES["paper"] = paper()
+
+
 @dataclass(frozen=True)
 class Cell:
     title: str
@@ -128,6 +149,7 @@ class Cell:
     run: Path
     minutes: float
     threads: int
+    device: Literal["cpu", "cuda"]
 
 
 def train_cell(cell: Cell) -> dict[str, Any]:
@@ -135,7 +157,7 @@ def train_cell(cell: Cell) -> dict[str, Any]:
     torch.set_flush_denormal(True)
     if not (cell.run / "metrics.json").is_file():
         settings = TrainingSettings(
-            minutes=cell.minutes, seed=cell.seed, device="cpu", workers=0, lr=2e-3, precision="auto"
+            minutes=cell.minutes, seed=cell.seed, device=cell.device, workers=0, lr=2e-3, precision="auto"
         )
         train(cell.recipe, cell.data / "train", cell.run, settings, init="random", size=SIZE,
               resume=cell.run.is_dir())  # fmt: skip
@@ -260,15 +282,18 @@ def picture(run: Path, data: Path, out: Path) -> None:
 
 
 def table(results: dict[str, list[dict[str, Any]]]) -> None:
+    """PCK@5, @10, @25, AUC and the seed's figure, on new views and on other caps; means over the seeds."""
+
+    def mean(values: list[float]) -> str:
+        return f"{sum(values) / len(values):.3f}"
+
     for title, rows in results.items():
         cells = []
         for name in ASKED:
-            mean = [sum(row[name]["pck"][k] for row in rows) / len(rows) for k in ("5", "10", "25")]
-            mean += [
-                sum(row[name][key] for row in rows) / len(rows)
-                for key in ("auc_1_100", "cosine_of_coordinates")
+            cells += [mean([row[name]["pck"][k] for row in rows]) for k in ("5", "10", "25")]
+            cells += [
+                mean([row[name][key] for row in rows]) for key in ("auc_1_100", "cosine_of_coordinates")
             ]
-            cells.append(" ".join(f"{value:.3f}" for value in mean))
         print(f"| {title} | " + " | ".join(cells) + " |")
 
 
@@ -280,12 +305,13 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=6.0)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1])
     parser.add_argument("--parallel", type=int, default=2)
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     options = parser.parse_args()
     prepare(options.data)
     threads = max(1, (os.cpu_count() or 1) // options.parallel)
     cells = [
         Cell(title, recipe, seed, options.data, options.out / f"{title} {seed}".replace(" ", "-"),
-             options.minutes, threads)
+             options.minutes, threads, options.device)
         for seed in options.seeds
         for title, recipe in TABLES[options.part].items()
     ]  # fmt: skip
@@ -301,7 +327,7 @@ def main() -> None:
         + " ".join(map(str, options.seeds)) + f" --parallel {options.parallel}",
         "commit": commit(), "machine": machine(),
     }  # fmt: skip
-    if options.part == "dims":
+    if options.part in ("dims", "paper"):
         results |= baselines(options.data)
     if options.part == "long":
         content["poses"] = poses(cells[0].run, options.data)
