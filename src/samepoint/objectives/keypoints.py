@@ -109,9 +109,10 @@ def relative_rotation(
 
 
 def separation(points: Float[Tensor, "b n d"], margin: float, *, squared: bool = False) -> Float[Tensor, ""]:
-    """Mean over the pairs of keypoints of max(0, margin - distance): pixels (seed 000: 2) or metres.
+    """Mean over the keypoints of the sum over all others of max(0, margin - distance): pixels (seed 000: 2) or metres.
 
-    `squared`: of the squared distance, as in KeypointNet (margin in square metres). Zero for a single keypoint.
+    KeypointNet divides by the number of keypoints, not of pairs: of many keypoints, the few nearest ones count.
+    `squared`: of the squared distance, as there (margin in square metres). Zero for a single keypoint.
     """
     n = points.shape[1]
     if n < 2:
@@ -119,7 +120,7 @@ def separation(points: Float[Tensor, "b n d"], margin: float, *, squared: bool =
     first, second = torch.triu_indices(n, n, offset=1, device=points.device)
     square = (points[:, first] - points[:, second]).square().sum(-1)
     distance = square if squared else (square + SMALL).sqrt()
-    return (margin - distance).clamp(min=0).mean()
+    return (n - 1) * (margin - distance).clamp(min=0).mean()
 
 
 def silhouette(on_mask: Float[Tensor, "b n"]) -> Float[Tensor, ""]:
