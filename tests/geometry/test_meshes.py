@@ -4,7 +4,13 @@ import pytest
 import torch
 
 from samepoint.errors import DataError
-from samepoint.geometry.meshes import Mesh, closest_on_triangles, closest_points, closest_points_reference
+from samepoint.geometry.meshes import (
+    Mesh,
+    closest_on_triangles,
+    closest_points,
+    closest_points_reference,
+    extreme_points,
+)
 
 
 def torus(rows=12, columns=9, dtype=torch.float32):
@@ -74,3 +80,15 @@ def test_nothing_and_bad_meshes():
         Mesh(vertices[:5], faces)
     with pytest.raises(DataError, match="finite"):
         Mesh(vertices * torch.nan, faces)
+
+
+@pytest.mark.parametrize("ball", [True, False])
+def test_extreme_points_keep_the_size(ball, generator):
+    """Few of them, with the bounding box of all and nearly the largest distance (slow twin: all pairs)."""
+    points = torch.randn(3000, 3, generator=generator, dtype=torch.float64)
+    points = torch.nn.functional.normalize(points) if ball else points * torch.tensor([1.0, 0.2, 0.01])
+    kept = points[extreme_points(points, 200)]
+    assert len(kept) <= 206
+    assert torch.equal(kept.amin(0), points.amin(0))
+    assert torch.equal(kept.amax(0), points.amax(0))
+    assert torch.cdist(kept, kept).max() >= (1 - 4 / 200) * torch.cdist(points, points).max()

@@ -23,7 +23,8 @@ from samepoint.workflows.poses import OBJECTS, load_pose_finder, read_objects
 pytestmark = pytest.mark.slow
 
 QUICK = [
-    "--device", "cpu", "--workers", "0", "--images", "4", "--group", "2", "--keypoints", "12", "--resolution", "cells",
+    "--device", "cpu", "--workers", "0", "--images", "4", "--group", "2", "--keypoints", "12",
+    "--resolution", "cells",
     "--network.backbone", "resnet10t", "--network.head", "pyramid", "--network.stride", "4", "--network.levels", "4",
     "--network.dim", "8", "--network.width", "16", "--cutting.size", "64", "64", "--size", "128", "--init", "random",
 ]  # fmt: skip

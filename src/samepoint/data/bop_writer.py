@@ -19,8 +19,11 @@ from samepoint.data.recording import Mode, Split, Symmetry
 from samepoint.data.scene_writer import MILLIMETRES, SceneWriter, WrittenView, float64_array, number_list
 from samepoint.errors import DataError
 from samepoint.files import clear_disk_errors, write_json
+from samepoint.geometry.meshes import extreme_points
 
 __all__ = ["BopWriter", "ObjectMesh", "SceneWriter", "WrittenView"]
+
+MANY = 20_000
 
 
 @dataclass(frozen=True)
@@ -83,7 +86,8 @@ class BopWriter:
 
 
 def _extent(vertices: Tensor) -> dict[str, object]:
-    """BOP's diameter, min_* and size_* in millimetres. The diameter is between vertices."""
+    """BOP's diameter, min_* and size_* in millimetres. The diameter is between vertices; of more than MANY of them
+    it may be too short by a thousandth."""
     points = vertices.detach().cpu().double() * MILLIMETRES
     if not len(points):
         return {}
@@ -94,6 +98,8 @@ def _extent(vertices: Tensor) -> dict[str, object]:
 
 
 def _diameter(points: Float[Tensor, "v 3"]) -> float:
+    if len(points) > MANY:
+        points = points[extreme_points(points, 4000)]
     chunks = points.split(1024)
     return max(float(torch.cdist(chunk, points).max()) for chunk in chunks)
 

@@ -87,6 +87,22 @@ def closest_points(mesh: Mesh, points: Float[Tensor, "n 3"]) -> Closest:
     return Closest(face, barycentric, square.sqrt())
 
 
+def extreme_points(points: Float[Tensor, "v 3"], directions: int) -> Int[Tensor, " e"]:
+    """The indices of the points that reach farthest, each in one of about `directions` directions all around.
+
+    The largest distance between them is that of all points but for a share of at most about 4 / `directions`.
+    """
+    number = (directions + 1) // 2
+    z = (torch.arange(number, dtype=points.dtype) + 0.5) / number  # half a sphere: the other half is opposite
+    turn = math.pi * (3 - math.sqrt(5)) * torch.arange(number, dtype=points.dtype)
+    flat = (1 - z**2).sqrt()
+    ways = torch.cat(
+        [torch.stack([flat * turn.cos(), flat * turn.sin(), z], dim=1), torch.eye(3, dtype=points.dtype)]
+    )
+    along = points @ ways.T.to(points.device)
+    return torch.cat([along.argmax(0), along.argmin(0)]).unique()
+
+
 def closest_points_reference(mesh: Mesh, points: Float[Tensor, "n 3"]) -> Closest:
     """The same by looking at every triangle for every point."""
     faces, barycentrics, distances = [], [], []

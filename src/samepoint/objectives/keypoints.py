@@ -109,7 +109,7 @@ def relative_rotation(
 
 
 def separation(points: Float[Tensor, "b n d"], margin: float, *, squared: bool = False) -> Float[Tensor, ""]:
-    """Mean over the keypoints of the sum over all others of max(0, margin - distance): pixels (seed 000: 2) or metres.
+    """Mean over the keypoints of the sum over the others of max(0, margin - distance): pixels (seed 000: 2), metres.
 
     KeypointNet divides by the number of keypoints, not of pairs: of many keypoints, the few nearest ones count.
     `squared`: of the squared distance, as there (margin in square metres). Zero for a single keypoint.

@@ -28,7 +28,7 @@ def arrange(
     Returns those that stayed on the table.
     """
     for k, thing in enumerate(world.things):
-        world.place(thing, _away(k))
+        world.place(thing, _away(world, k))
     placed: list[tuple[np.ndarray, float, float]] = []
     for thing in things:
         turn = _orientation(generator, thing, max_yaw)
@@ -47,9 +47,9 @@ def arrange(
     return tuple(thing for thing in things if _on_table(world, thing))
 
 
-def _away(k: int) -> Float[np.ndarray, "4 4"]:
+def _away(world: World, k: int) -> Float[np.ndarray, "4 4"]:
     pose = np.eye(4)
-    pose[:3, 3] = AWAY + k, 0, AWAY
+    pose[:3, 3] = (AWAY + k) * world.room, 0, AWAY * world.room
     return pose
 
 
@@ -59,7 +59,8 @@ def _orientation(generator: np.random.Generator, thing: Thing, max_yaw: float) -
     yaw = _turn(2, generator.uniform(-max_yaw, max_yaw))
     if max_yaw < np.pi:
         return yaw
-    stands = find_family(thing.instance.slot.family).upright if thing.instance else 0.5
+    family = thing.instance.slot.family if thing.instance else None
+    stands = 0.5 if family is None else find_family(family).upright
     if generator.uniform() < stands:
         return yaw
     return yaw @ _turn(0, generator.uniform(0, 2 * np.pi)) @ _turn(1, generator.uniform(0, 2 * np.pi))
@@ -106,9 +107,9 @@ def _settle(world: World, things: Sequence[Thing]) -> None:
             break
     for k, thing in enumerate(world.things):
         if thing not in things:
-            world.place(thing, _away(k))
+            world.place(thing, _away(world, k))
     mujoco.mj_forward(model, data)
 
 
 def _on_table(world: World, thing: Thing) -> bool:
-    return bool(world.pose(thing)[2, 3] > -0.1)
+    return bool(world.pose(thing)[2, 3] > -0.1 * world.room)

@@ -13,7 +13,7 @@ from samepoint.data.bop_writer import WrittenView
 from samepoint.sim.arrange import arrange
 from samepoint.sim.cameras import Ball, close_up, from_above, look_at, orbit, overview, ring
 from samepoint.sim.noise import noisy_depth, noisy_image, noisy_pose
-from samepoint.sim.renderer import Renderer, Shot, intrinsics
+from samepoint.sim.renderer import Draws, Shot, intrinsics
 from samepoint.sim.settings import RenderMode, RenderSettings
 from samepoint.sim.world import Thing, World
 
@@ -38,7 +38,7 @@ class Studio:
     them. `present` are the things on the table just now."""
 
     world: World
-    renderer: Renderer
+    renderer: Draws
     settings: RenderSettings
     generator: np.random.Generator
     sensor: np.random.Generator
@@ -55,7 +55,11 @@ class Studio:
         things = self.world.things if things is None else things
         things = [things[i] for i in self.generator.permutation(len(things))]
         present = arrange(
-            self.world, self.generator, things, spread(len(things)), float(np.deg2rad(self.settings.max_yaw))
+            self.world,
+            self.generator,
+            things,
+            spread(len(things)) * self.world.room,
+            float(np.deg2rad(self.settings.max_yaw)),
         )
         kept = tuple(thing for thing in self.world.things if thing in present)
         return replace(self, present=kept)
@@ -111,6 +115,11 @@ def spread(number: int) -> float:
     return float(0.03 + 0.05 * np.sqrt(number))
 
 
+def _reach(world: World) -> float:
+    """Radius in metres that fixed cameras have in view."""
+    return (spread(len(world.things)) + 0.08) * world.room
+
+
 def scan(studio: Studio) -> Iterator[WrittenMoment]:
     """A camera that moves around things that stay where they are."""
     g, settings = studio.generator, studio.settings
@@ -134,7 +143,7 @@ def scan(studio: Studio) -> Iterator[WrittenMoment]:
 def shuffle(studio: Studio) -> Iterator[WrittenMoment]:
     """A fixed camera above; things are rearranged between moments, sometimes a hand is in the way."""
     g = studio.generator
-    pose = from_above(g, spread(len(studio.world.things)) + 0.08, studio.fovy, studio.max_roll)
+    pose = from_above(g, _reach(studio.world), studio.fovy, studio.max_roll)
     for k in range(studio.settings.views):
         now = studio.rearranged(studio.some())
         hand = None
@@ -148,8 +157,7 @@ def shuffle(studio: Studio) -> Iterator[WrittenMoment]:
 def rig(studio: Studio) -> Iterator[WrittenMoment]:
     """Several fixed cameras that look at the same moment; things are rearranged between moments."""
     settings = studio.settings
-    reach = spread(len(studio.world.things)) + 0.08
-    poses = ring(studio.generator, settings.cameras, reach, studio.fovy, studio.max_roll)
+    poses = ring(studio.generator, settings.cameras, _reach(studio.world), studio.fovy, studio.max_roll)
     for k in range(max(1, settings.views // settings.cameras)):
         now = studio.rearranged(studio.some())
         views = tuple(now.view(f"cam{c}", pose) for c, pose in enumerate(poses))

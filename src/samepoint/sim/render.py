@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict
-from functools import lru_cache
-from multiprocessing import get_context
+from functools import lru_cache, partial
+from multiprocessing import get_context, parent_process
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -19,16 +19,18 @@ from typing import Any
 import numpy as np
 import torch
 
-from samepoint.data.bop_writer import BopWriter, ObjectMesh, SceneWriter
+from samepoint.data.bop_writer import BopWriter, SceneWriter
 from samepoint.errors import DataError
 from samepoint.files import clear_disk_errors
-from samepoint.sim.families import Model
-from samepoint.sim.pool import Instance, Slot, deal, make_instance, make_model, stream
+from samepoint.sim.blender import BlenderRenderer, load_bpy
+from samepoint.sim.meshes import find_meshes
+from samepoint.sim.objects import kept_instance, write_objects
+from samepoint.sim.pool import Slot, deal, stream
 from samepoint.sim.prints import read_texture_folder
 from samepoint.sim.recordings import MODES, Studio
-from samepoint.sim.renderer import Renderer, load_mujoco
+from samepoint.sim.renderer import Draws, Renderer, load_mujoco
 from samepoint.sim.settings import SPLITS, RenderSettings
-from samepoint.sim.world import build_world
+from samepoint.sim.world import World, build_world
 
 SUPERSAMPLE = 2
 Job = tuple[int, int, tuple[Slot, ...]]
@@ -42,16 +44,22 @@ def render_dataset(
 
     The same settings give the same bytes, whatever `workers` is. Everything is written into a hidden folder
     beside `out` which takes its name at the end. `progress(done, total)` is called after each scene.
-    Raises DataError on settings that make no sense or if `out` holds anything, MissingDependencyError without
-    a GL library. With more than one worker the calling script needs the usual `if __name__ == "__main__"`.
+    Raises DataError on settings that make no sense, on meshes that cannot be used or if `out` holds anything,
+    MissingDependencyError without a GL library, Blender or trimesh where they are needed. With more than one
+    worker the calling script needs the usual `if __name__ == "__main__"`.
     """
     settings.check()
+    kept_instance.cache_clear()  # a file may have changed
     out = Path(out)
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise DataError("this folder is not empty", where=out, mend="choose a new folder")
     if settings.texture_folder is not None:
         read_texture_folder(settings.texture_folder)
+    if settings.meshes is not None:
+        find_meshes(settings.meshes)
     load_mujoco()
+    if settings.renderer == "blender":
+        load_bpy()
     with clear_disk_errors(out):
         out.parent.mkdir(parents=True, exist_ok=True)
         draft = Path(tempfile.mkdtemp(dir=out.parent, prefix=f".{out.name}."))
@@ -74,25 +82,25 @@ def _render_into(root: Path, settings: RenderSettings, progress: Callable[[int, 
         for split in range(len(SPLITS))
         for number, hand in enumerate(deal(settings, split))
     ]
-    used = {slot for _, _, hand in jobs for slot in hand}
-
-    def write_objects() -> None:
-        for slot in sorted(used, key=lambda slot: slot.object_id):
-            writer.add_object(_object_mesh(slot.family, make_model(settings, slot)), slot.object_id)
-
-    for done, _ in enumerate(_work(root, settings, jobs, write_objects), start=1):
+    used = sorted({slot for _, _, hand in jobs for slot in hand}, key=lambda slot: slot.object_id)
+    write = partial(write_objects, writer, settings, used)
+    first = settings.meshes is not None  # a file that cannot be used is named before anything is drawn
+    if first:
+        write()
+    for done, _ in enumerate(_work(root, settings, jobs, None if first else write), start=1):
         if progress is not None:
             progress(done, len(jobs))
     writer.close()
 
 
 def _work(
-    root: Path, settings: RenderSettings, jobs: list[Job], meanwhile: Callable[[], None]
+    root: Path, settings: RenderSettings, jobs: list[Job], meanwhile: Callable[[], None] | None
 ) -> Iterator[None]:
     """Renders all scenes, yielding after each; `meanwhile` is called once the workers have started."""
     workers = min(settings.workers, len(jobs))
     if workers <= 1:
-        meanwhile()
+        if meanwhile is not None:
+            meanwhile()
         for job in jobs:
             render_scene(root, settings, job)
             yield
@@ -100,7 +108,8 @@ def _work(
     with ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_quiet) as executor:
         try:
             futures = [executor.submit(render_scene, root, settings, job) for job in jobs]
-            meanwhile()
+            if meanwhile is not None:
+                meanwhile()
             for future in as_completed(futures):
                 future.result()
                 yield
@@ -117,13 +126,15 @@ def render_scene(root: Path, settings: RenderSettings, job: Job) -> None:
     split, number, hand = job
     generator = stream(settings.seed, split, "scene", number)
     mode = settings.modes[number % len(settings.modes)]
-    instances = [_instance(settings, slot) for slot in hand] if mode != "robot-only" else []
+    instances = [kept_instance(settings, slot) for slot in hand] if mode != "robot-only" else []
     low, high = settings.distractors
     distractors = 0 if mode == "robot-only" else int(generator.integers(low, high + 1))
     mujoco, context = _graphics()
     offscreen = (settings.size[0] * SUPERSAMPLE, settings.size[1] * SUPERSAMPLE)
     world = build_world(mujoco, generator, instances, distractors, offscreen)
-    renderer = Renderer(mujoco, world.model, context, settings.size, SUPERSAMPLE)
+    renderer: Draws = Renderer(mujoco, world.model, context, settings.size, SUPERSAMPLE)
+    if settings.renderer == "blender":
+        renderer = _in_blender(renderer, world, settings, stream(settings.seed, split, "blender", number))
     try:
         fovy = float(np.deg2rad(generator.uniform(35, 60)))
         studio = Studio(
@@ -142,9 +153,11 @@ def render_scene(root: Path, settings: RenderSettings, job: Job) -> None:
         renderer.close()
 
 
-@lru_cache(maxsize=64)
-def _instance(settings: RenderSettings, slot: Slot) -> Instance:
-    return make_instance(settings, slot)
+def _in_blender(
+    measured: Renderer, world: World, settings: RenderSettings, generator: np.random.Generator
+) -> Draws:
+    threads = 1 if parent_process() is not None else None  # workers share the cores
+    return BlenderRenderer(measured, world, generator, settings.size, settings.samples, threads)
 
 
 @lru_cache(maxsize=1)
@@ -164,25 +177,11 @@ def _quiet() -> None:
     torch.set_num_threads(1)
 
 
-def _object_mesh(family: str, model: Model) -> ObjectMesh:
-    def tensor(array: np.ndarray) -> torch.Tensor:
-        return torch.from_numpy(array.astype(np.float32))
-
-    return ObjectMesh(
-        family=family,
-        vertices=tensor(model.vertices),
-        faces=torch.from_numpy(model.faces.astype(np.int64)),
-        coordinates=tensor(model.coordinates),
-        keypoints={name: tensor(point) for name, point in model.keypoints.items()},
-    )
-
-
 def _description(settings: RenderSettings) -> dict[str, object]:
-    """The settings as JSON values, without what must not change the result."""
-    out = {key: value for key, value in asdict(settings).items() if key != "workers"}
-    folder = settings.texture_folder
-    return {
-        **out,
-        "program": "samepoint data render",
-        "texture_folder": None if folder is None else folder.name,
-    }
+    """The settings as JSON values, without what does not change the result."""
+    idle = {"workers"}
+    idle |= {"renderer", "samples"} if settings.renderer == "mujoco" else set()
+    idle |= {"meshes", "mesh_scale"} if settings.meshes is None else {"families", "instances", "same_objects"}
+    out = {key: value for key, value in asdict(settings).items() if key not in idle}
+    out = {key: value.name if isinstance(value, Path) else value for key, value in out.items()}
+    return {**out, "program": "samepoint data render"}

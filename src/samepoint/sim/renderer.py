@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from types import ModuleType
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import cv2
 import numpy as np
@@ -18,7 +18,7 @@ from jaxtyping import Float, Int, UInt8
 from samepoint.errors import MissingDependencyError
 
 NEAR, FAR = 0.02, 12.0
-"""Metres: nothing nearer or farther is drawn."""
+"""Metres: nothing nearer or farther is drawn (a larger room is drawn farther: see the model's `zfar`)."""
 BACKENDS = ("egl", "osmesa")
 PACKAGES = "libegl1 libgl1-mesa-dri (EGL) or libosmesa6 (OSMesa)"
 
@@ -30,6 +30,15 @@ class Shot:
     image: UInt8[np.ndarray, "h w 3"]
     depth: Float[np.ndarray, "h w"]
     geoms: Int[np.ndarray, "h w"]
+
+
+@runtime_checkable
+class Draws(Protocol):
+    """What takes shots of one world."""
+
+    def shoot(self, data: Any, world_from_camera: Float[np.ndarray, "4 4"], fovy: float) -> Shot: ...
+
+    def close(self) -> None: ...
 
 
 def load_mujoco() -> ModuleType:
@@ -102,15 +111,25 @@ class Renderer:
 
     def shoot(self, data: Any, world_from_camera: Float[np.ndarray, "4 4"], fovy: float) -> Shot:
         """One view of the state in `data` (after mj_forward); OpenCV axes, `fovy` in radians."""
+        self._look(data, world_from_camera, fovy)
+        image = self._colour()
+        geoms, depth = self._geometry()
+        return Shot(image, depth, geoms)
+
+    def measure(
+        self, data: Any, world_from_camera: Float[np.ndarray, "4 4"], fovy: float
+    ) -> tuple[Int[np.ndarray, "h w"], Float[np.ndarray, "h w"]]:
+        """Geom ids and depth of a shot, without its image."""
+        self._look(data, world_from_camera, fovy)
+        return self._geometry()
+
+    def _look(self, data: Any, world_from_camera: Float[np.ndarray, "4 4"], fovy: float) -> None:
         at = self._camera.fixedcamid
         self._model.cam_fovy[at] = np.rad2deg(fovy)
         data.cam_xpos[at] = world_from_camera[:3, 3]
         data.cam_xmat[at] = (world_from_camera[:3, :3] * (1, -1, -1)).ravel()
         category = self._mj.mjtCatBit.mjCAT_ALL.value
         self._mj.mjv_updateScene(self._model, data, self._option, None, self._camera, category, self._scene)
-        image = self._colour()
-        geoms, depth = self._geometry()
-        return Shot(image, depth, geoms)
 
     def _colour(self) -> UInt8[np.ndarray, "h w 3"]:
         h, w = self._size
@@ -132,7 +151,7 @@ class Renderer:
         self._mj.mjr_readPixels(colours, inverse, rectangle, self._context)
         self._scene.flags[:] = flags
         number = colours[::-1].astype(np.int32) @ np.array([1, 256, 65536], np.int32)
-        return self._geom_of_number()[number], _metres(inverse[::-1])
+        return self._geom_of_number()[number], _metres(inverse[::-1], float(self._model.vis.map.zfar))
 
     def _geom_of_number(self) -> Int[np.ndarray, " n"]:
         drawn = self._scene.geoms[: self._scene.ngeom]
@@ -144,8 +163,8 @@ class Renderer:
         return table
 
 
-def _metres(inverse: Float[np.ndarray, "h w"]) -> Float[np.ndarray, "h w"]:
-    """Metric depth of a reversed depth buffer (1 at NEAR, 0 at FAR); 0 where nothing was hit."""
+def _metres(inverse: Float[np.ndarray, "h w"], far: float) -> Float[np.ndarray, "h w"]:
+    """Metric depth of a reversed depth buffer (1 at NEAR, 0 at `far`); 0 where nothing was hit."""
     buffer = inverse.astype(np.float64)
-    depth = FAR * NEAR / (NEAR + buffer * (FAR - NEAR))
+    depth = far * NEAR / (NEAR + buffer * (far - NEAR))
     return np.where(buffer <= 0, 0.0, depth).astype(np.float32)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, get_args
@@ -10,6 +11,7 @@ from samepoint.errors import DataError, one_of
 from samepoint.sim.families import FAMILIES, find_family
 
 RenderMode = Literal["scan", "shuffle", "rig", "robot-only"]
+RendererName = Literal["mujoco", "blender"]
 SPLITS: tuple[Literal["train", "validation", "test"], ...] = ("train", "validation", "test")
 
 
@@ -27,7 +29,10 @@ class RenderSettings:
     they have their own. `close_ups`: share of the views of a scan that one object fills. `noise`: depth, colour and
     pose errors of a sensor, the scenes and cameras being the same as without. `gripper`: a wrist camera's gripper
     is in view of scans.
-    `texture_folder`: images for the main parts of objects. The result does not depend on `workers`.
+    `texture_folder`: images for the main parts of objects. `renderer`: mujoco is fast, blender (the extra
+    `blender`) draws real light with `samples` rays a pixel. `meshes`: a folder of OBJ, PLY and GLB files, or one of
+    them, whose objects are shown instead of `families`, the same ones in every split; `mesh_scale` times their unit
+    is a metre (0.001 for millimetres). The result does not depend on `workers`.
     """
 
     families: tuple[str, ...] = tuple(FAMILIES)
@@ -49,6 +54,10 @@ class RenderSettings:
     noise: bool = False
     gripper: bool = False
     texture_folder: Path | None = None
+    renderer: RendererName = "mujoco"
+    samples: int = 16
+    meshes: Path | None = None
+    mesh_scale: float = 1.0
     workers: int = 2
 
     @property
@@ -71,6 +80,8 @@ class RenderSettings:
         for mode in chosen:
             if mode not in get_args(RenderMode):
                 raise DataError(one_of("mode", mode, get_args(RenderMode)))
+        if self.renderer not in get_args(RendererName):
+            raise DataError(one_of("renderer", self.renderer, get_args(RendererName)))
         wrong = [
             ("families", not self.families), ("mode", not chosen),
             ("scenes", sum(self.scenes_of_splits()) < 1 or min(self.scenes_of_splits()) < 0),
@@ -80,7 +91,8 @@ class RenderSettings:
             ("distractors", not 0 <= self.distractors[0] <= self.distractors[1] <= 20),
             ("instances", min(self.instances) < 1), ("max_roll", not 0 <= self.max_roll <= 180),
             ("max_yaw", not 0 <= self.max_yaw <= 180), ("sector", not 0 < self.sector <= 180),
-            ("close_ups", not 0 <= self.close_ups <= 1),
+            ("close_ups", not 0 <= self.close_ups <= 1), ("samples", not 1 <= self.samples <= 4096),
+            ("mesh_scale", not 0 < self.mesh_scale < math.inf),
         ]  # fmt: skip
         for name, bad in wrong:
             if bad:

@@ -18,6 +18,8 @@ from samepoint.sim.renderer import FAR, NEAR
 
 AWAY = 60.0
 """Metres: where what is not in the scene waits, farther than is drawn."""
+ROOMY = 0.4
+"""Metres: longer objects stand in a room that is larger as a whole."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,12 +35,14 @@ class Thing:
 
 @dataclass(frozen=True, eq=False)
 class World:
-    """A compiled model and its state. `things` lists objects first, then distractors. Table top: z = 0."""
+    """A compiled model and its state. `things` lists objects first, then distractors. Table top: z = 0.
+    `room` is how many times larger than a table-top for household objects everything but the objects is."""
 
     mujoco: ModuleType
     model: Any
     data: Any
     things: tuple[Thing, ...]
+    room: float = 1.0
 
     def pose(self, thing: Thing) -> Float[np.ndarray, "4 4"]:
         """World from object."""
@@ -58,7 +62,7 @@ class World:
     def place_prop(self, name: str, pose: Float[np.ndarray, "4 4"] | None) -> None:
         """Moves the hand or the gripper; None takes it away."""
         at = self.model.body_mocapid[self.model.body(name).id]
-        pose = pose if pose is not None else _shift(0.0, AWAY, 0.0)
+        pose = pose if pose is not None else _shift(0.0, AWAY * self.room, 0.0)
         quaternion = np.empty(4)
         self.mujoco.mju_mat2Quat(quaternion, np.ascontiguousarray(pose[:3, :3]).ravel())
         self.data.mocap_pos[at], self.data.mocap_quat[at] = pose[:3, 3], quaternion
@@ -73,11 +77,12 @@ def build_world(
 ) -> World:
     """A random room around the given objects. `offscreen` is the (height, width) that can be drawn."""
     spec = mujoco.MjSpec()
-    _options(mujoco, spec, offscreen)
-    _room(mujoco, spec, generator)
-    _lights(mujoco, spec, generator)
+    room = _room_for(instances)
+    _options(mujoco, spec, offscreen, room)
+    _room(mujoco, spec, generator, room)
+    _lights(mujoco, spec, generator, room)
     points = [_add_object(mujoco, spec, k, instance) for k, instance in enumerate(instances)]
-    points += [_add_distractor(mujoco, spec, generator, len(instances) + k) for k in range(distractors)]
+    points += [_add_distractor(mujoco, spec, generator, len(instances) + k, room) for k in range(distractors)]
     _hand(mujoco, spec, generator)
     _gripper(mujoco, spec, generator)
     spec.worldbody.add_camera(name="view")
@@ -88,19 +93,24 @@ def build_world(
               instances[k] if k < len(instances) else None)
         for k, p in enumerate(points)
     )  # fmt: skip
-    world = World(mujoco, model, data, things)
+    world = World(mujoco, model, data, things, room)
     for name in ("hand", "gripper"):
         world.place_prop(name, None)
     return world
 
 
-def _options(mujoco: ModuleType, spec: Any, offscreen: tuple[int, int]) -> None:
+def _room_for(instances: Sequence[Instance]) -> float:
+    longest = max((float(np.ptp(i.model.vertices, axis=0).max()) for i in instances), default=0.0)
+    return max(1.0, longest / ROOMY)
+
+
+def _options(mujoco: ModuleType, spec: Any, offscreen: tuple[int, int], room: float) -> None:
     spec.option.timestep = 0.004
     spec.option.integrator = mujoco.mjtIntegrator.mjINT_IMPLICITFAST
     spec.option.iterations = 30
     spec.stat.extent, spec.stat.center = 1.0, np.zeros(3)
-    spec.visual.map.znear, spec.visual.map.zfar = NEAR, FAR
-    spec.visual.map.shadowclip = 1.2
+    spec.visual.map.znear, spec.visual.map.zfar = NEAR, FAR * room
+    spec.visual.map.shadowclip = 1.2 * room
     spec.visual.quality.offsamples, spec.visual.quality.shadowsize = 0, 1024
     spec.visual.global_.offheight, spec.visual.global_.offwidth = offscreen
 
@@ -147,32 +157,38 @@ def _muted(generator: np.random.Generator) -> pat.Colour:
     return pat.from_hsv(generator.uniform(), generator.uniform(0.0, 0.4), generator.uniform(0.25, 0.95))
 
 
-def _room(mujoco: ModuleType, spec: Any, generator: np.random.Generator) -> None:
+def _room(mujoco: ModuleType, spec: Any, generator: np.random.Generator, room: float) -> None:
     kind = mujoco.mjtGeom
     sky = spec.add_texture(name="sky", type=mujoco.mjtTexture.mjTEXTURE_SKYBOX)
     sky.builtin = mujoco.mjtBuiltin.mjBUILTIN_GRADIENT
     sky.rgb1, sky.rgb2 = generator.uniform(0.3, 0.9, 3), generator.uniform(0.1, 0.6, 3)
     sky.width, sky.height = 64, 384
-    half = [float(generator.uniform(0.45, 0.75)), float(generator.uniform(0.4, 0.6)), 0.02]
+    half = [float(generator.uniform(0.45, 0.75)) * room, float(generator.uniform(0.4, 0.6)) * room, 0.02]
     table = _material(mujoco, spec, "table", _ground(generator, (512, 512)), float(generator.uniform(0, 0.4)))
     spec.worldbody.add_geom(name="table", type=kind.mjGEOM_BOX, size=half, pos=[0, 0, -0.02], material=table,
                             friction=[0.9, 0.01, 0.002], condim=6)  # fmt: skip
     floor = _material(mujoco, spec, "floor", _ground(generator), 0.0)
     passive = {"contype": 0, "conaffinity": 0}
     spec.worldbody.add_geom(
-        type=kind.mjGEOM_PLANE, size=[4, 4, 0.1], pos=[0, 0, -0.75], material=floor, **passive
+        type=kind.mjGEOM_PLANE,
+        size=[4 * room, 4 * room, 0.1],
+        pos=[0, 0, -0.75 * room],
+        material=floor,
+        **passive,
     )
     for k in range(int(generator.integers(1, 5))):
         wall = _material(mujoco, spec, f"wall{k}", _ground(generator), 0.0)
-        angle, far = generator.uniform(0, np.pi / 2) + k * np.pi / 2, float(generator.uniform(1.9, 3.0))
+        angle = generator.uniform(0, np.pi / 2) + k * np.pi / 2
+        far = float(generator.uniform(1.9, 3.0)) * room
         inward = np.array([-np.cos(angle), -np.sin(angle), 0.0])
         side = np.cross([0, 0, 1.0], inward)
-        spec.worldbody.add_geom(type=kind.mjGEOM_PLANE, size=[3, 1.6, 0.1], pos=-inward * far + [0, 0, 0.8],
+        spec.worldbody.add_geom(type=kind.mjGEOM_PLANE, size=[3 * room, 1.6 * room, 0.1],
+                                pos=-inward * far + [0, 0, 0.8 * room],
                                 quat=_quaternion(mujoco, np.stack([side, [0, 0, 1.0], inward], 1)),
                                 material=wall, **passive)  # fmt: skip
 
 
-def _lights(mujoco: ModuleType, spec: Any, generator: np.random.Generator) -> None:
+def _lights(mujoco: ModuleType, spec: Any, generator: np.random.Generator, room: float) -> None:
     head = spec.visual.headlight
     ambient = float(generator.uniform(0.3, 0.5))
     head.ambient, head.diffuse, head.specular = (
@@ -187,7 +203,9 @@ def _lights(mujoco: ModuleType, spec: Any, generator: np.random.Generator) -> No
         place = 2.0 * np.array([np.cos(angle) * np.cos(high), np.sin(angle) * np.cos(high), np.sin(high)])
         warm = generator.uniform(-0.12, 0.12)
         tint = np.array([1 + warm, 1.0, 1 - warm]) * power * generator.uniform(0.6, 1.2)
-        light = spec.worldbody.add_light(pos=place, dir=-place / 2.0, diffuse=tint, specular=0.6 * tint)
+        light = spec.worldbody.add_light(
+            pos=place * room, dir=-place / 2.0, diffuse=tint, specular=0.6 * tint
+        )
         light.ambient = [0.0] * 3
         light.castshadow = k == 0 and bool(generator.uniform() < 0.85)
         if hasattr(light, "type"):
@@ -199,22 +217,28 @@ def _lights(mujoco: ModuleType, spec: Any, generator: np.random.Generator) -> No
 def _add_object(mujoco: ModuleType, spec: Any, k: int, instance: Instance) -> Float[np.ndarray, "p 3"]:
     model, name = instance.model, f"thing{k}"
     mesh = spec.add_mesh(name=name, inertia=mujoco.mjtMeshInertia.mjMESH_INERTIA_CONVEX, maxhullvert=120)
-    mesh.uservert, mesh.usernormal = model.vertices.ravel(), model.normals.ravel()
-    mesh.usertexcoord, mesh.userface = model.uv.ravel(), model.faces.astype(np.int32).ravel()
+    sides = (1.0, -1.0) if instance.file is not None and instance.file.two_sided else (1.0,)
+    mesh.uservert = np.concatenate([model.vertices for _ in sides]).ravel()
+    mesh.usernormal = np.concatenate([side * model.normals for side in sides]).ravel()
+    mesh.usertexcoord = np.concatenate([model.uv for _ in sides]).ravel()
+    turned = [model.faces if side > 0 else model.faces[:, ::-1] + len(model.vertices) for side in sides]
+    mesh.userface = np.concatenate(turned).astype(np.int32).ravel()
     shine = 0.05 if instance.slot.family in ("cap", "shoe", "toy") else 0.45
     _free_body(mujoco, spec, name, type=mujoco.mjtGeom.mjGEOM_MESH, meshname=name, density=300,
                material=_material(mujoco, spec, name, instance.texture, shine))  # fmt: skip
+    if instance.file is not None:
+        return instance.file.outline
     return model.vertices[:: max(1, len(model.vertices) // 300)]
 
 
 def _add_distractor(
-    mujoco: ModuleType, spec: Any, generator: np.random.Generator, k: int
+    mujoco: ModuleType, spec: Any, generator: np.random.Generator, k: int, room: float
 ) -> Float[np.ndarray, "p 3"]:
     kinds = mujoco.mjtGeom
     kind = [kinds.mjGEOM_BOX, kinds.mjGEOM_CYLINDER, kinds.mjGEOM_CAPSULE, kinds.mjGEOM_ELLIPSOID][
         int(generator.integers(4))
     ]
-    size = generator.uniform(0.015, 0.05, 3)
+    size = generator.uniform(0.015, 0.05, 3) * room
     name = f"thing{k}"
     picture = _ground(generator)
     pat.emblem(generator, picture, (128, 128), 60, pat.random_colour(generator))
