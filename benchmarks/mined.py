@@ -1,4 +1,4 @@
-"""Seed 000's benchmark, measured: python benchmarks/mined.py PART DATA OUT [--minutes 6] [--seeds 0 1].
+"""Seed 000's benchmark, measured: python benchmarks/mined.py PART DATA OUT [--minutes 6 | --steps N] [--seeds 0 1].
 
 Five caps are rendered from the front (objects and cameras within 60 degrees, roll to 45), each alone on many tables.
 Networks train on them from random weights, one core each for the same minutes, and are asked on pairs of views with
@@ -6,16 +6,18 @@ Networks train on them from random weights, one core each for the same minutes, 
 Every row: PCK and AUC of the distance in pixels, and the seed's own figure, the AUC of the cosine of coordinates
 (`evaluation/coordinate_cosine.py`), which hides what it should show. Images are 256 x 192; networks see 160 x 120.
 
-Parts, one result in benchmarks/results/mined-PART.json each: `dims` (Dense Object Nets with NT-Xent beside mined
-descriptors, D from 3 to 512, 128 and 16 keypoints, with SIFT, untrained networks and chance), `losses` (each of the
-five left out, KeypointNet's form, expectation over the image, pairs in place of groups, single images), `long`
-(20 minutes on both cores, with the poses of the new views, and OUT/mined.png), `paper` (the seed's own network and
-all its D: for a GPU, as in `paper DATA OUT --device cuda --minutes 10 --seeds 0 1 2 --parallel 4`).
+Parts, one result in benchmarks/results/mined-PART.json each: `baselines` (SIFT, untrained networks, chance); `dims`
+(Dense Object Nets with NT-Xent beside mined descriptors, D from 3 to 512, 128 and 16 keypoints); `losses` (each of
+the five left out, the seed's weights, KeypointNet's form, expectation over the image, pairs in place of groups,
+single images); `long`, with the poses of the new views and OUT/mined.png (`long DATA OUT --minutes 20 --parallel 1
+--seeds 0`); `paper`, the seed's own network and all its D, for a GPU (`paper DATA OUT --device cuda --minutes 10
+--seeds 0 1 2 --parallel 4`). Runs that are in OUT already are not trained again: another budget, another OUT.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import os
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -51,7 +53,7 @@ from samepoint.files import write_json
 from samepoint.models.config import NetworkConfig
 from samepoint.models.network import DescriptorNetwork
 from samepoint.recipes.don import Don
-from samepoint.recipes.mined import KeypointLosses, Mined
+from samepoint.recipes.mined import KEYPOINTNET, SEED, KeypointLosses, Mined
 from samepoint.sim.render import render_dataset
 from samepoint.sim.settings import RenderSettings
 from samepoint.training.settings import TrainingSettings
@@ -77,24 +79,30 @@ CHANGES = Augmentation(colour=0.2, view=VIEW)
 
 def network(dim: int) -> NetworkConfig:
     """As wide before the descriptor as the descriptor is long, so that its length is not a word."""
-    return NetworkConfig(dim=dim, width=max(128, dim), normalise=False)
+    return NetworkConfig(dim=dim, width=max(128, dim))
+
+
+WEIGHTS = KeypointLosses(variance=1e-2, margin=4.0)
+"""Of views of 128 pixels."""
 
 
 def mined(dim: int = 128, **changes: Any) -> Mined:
-    recipe = Mined(network=network(dim), cutting=Cutting(VIEW), augmentation=CHANGES, resolution="cells")
+    recipe = Mined(
+        network=network(dim), cutting=Cutting(VIEW), augmentation=CHANGES, resolution="cells", weights=WEIGHTS
+    )
     return replace(recipe, **changes)
 
 
 def don(dim: int) -> Don:
     """Dense Object Nets with NT-Xent on 128 correspondences, as in seed 000, section 4.1."""
     return Don(
-        loss="nt-xent", temperature=0.1, network=replace(network(dim), normalise=True), augmentation=CHANGES,
+        loss="nt-xent", temperature=0.1, network=network(dim), augmentation=CHANGES,
         sampling=PairSampling(pairs=4, points=128),
     )  # fmt: skip
 
 
 def without(name: str) -> Mined:
-    return mined(weights=replace(KeypointLosses(), **{name: 0.0}))
+    return mined(weights=replace(WEIGHTS, **{name: 0.0}))
 
 
 DIMS = (3, 32, 128, 512)
@@ -105,18 +113,21 @@ TABLES: dict[str, dict[str, Recipe]] = {
         "mined, D = 128, 16 keypoints": mined(keypoints=16),
     },
     "losses": {
-        "all five": mined(),
+        "mined, D = 128": mined(),
         **{
             f"without {name}": without(name)
             for name in ("consistency", "pose", "separation", "silhouette", "variance")
         },
-        "KeypointNet's losses": mined(form="keypointnet"),
+        "weights of the seed's 640 x 480": mined(weights=SEED),
+        "raw descriptors, as the seed's": mined(network=replace(network(128), normalise=False)),
+        "KeypointNet's losses and weights": mined(form="keypointnet", weights=KEYPOINTNET),
         "with the orientation network": mined(orientation=True),
         "expectation over the image": mined(resolution="image"),
         "pairs in place of groups of four": mined(group=2),
         "single images, not poses": mined(views="single"),
     },
-    "long": {"mined, 20 minutes": mined()},
+    "long": {"mined": mined()},
+    "baselines": {},
 }
 
 
@@ -147,7 +158,7 @@ class Cell:
     seed: int
     data: Path
     run: Path
-    minutes: float
+    budget: dict[str, Any]
     threads: int
     device: Literal["cpu", "cuda"]
 
@@ -157,11 +168,12 @@ def train_cell(cell: Cell) -> dict[str, Any]:
     torch.set_flush_denormal(True)
     if not (cell.run / "metrics.json").is_file():
         settings = TrainingSettings(
-            minutes=cell.minutes, seed=cell.seed, device=cell.device, workers=0, lr=2e-3, precision="auto"
+            **cell.budget, seed=cell.seed, device=cell.device, workers=0, lr=2e-3, precision="auto"
         )
         train(cell.recipe, cell.data / "train", cell.run, settings, init="random", size=SIZE,
               resume=cell.run.is_dir())  # fmt: skip
-    return {name: row_of(run_predictor(cell.run), cell.data, name) for name in ASKED}
+    steps = json.loads((cell.run / "metrics.json").read_text())["training"]["steps"]
+    return {"steps": steps} | {name: row_of(run_predictor(cell.run), cell.data, name) for name in ASKED}
 
 
 def row_of(predictor: Predictor, data: Path, name: str) -> dict[str, Any]:
@@ -303,15 +315,17 @@ def main() -> None:
     parser.add_argument("data", type=Path)
     parser.add_argument("out", type=Path)
     parser.add_argument("--minutes", type=float, default=6.0)
+    parser.add_argument("--steps", type=int, help="in place of minutes")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1])
     parser.add_argument("--parallel", type=int, default=2)
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     options = parser.parse_args()
     prepare(options.data)
+    budget = {"steps": options.steps} if options.steps else {"minutes": options.minutes}
     threads = max(1, (os.cpu_count() or 1) // options.parallel)
     cells = [
         Cell(title, recipe, seed, options.data, options.out / f"{title} {seed}".replace(" ", "-"),
-             options.minutes, threads, options.device)
+             budget, threads, options.device)
         for seed in options.seeds
         for title, recipe in TABLES[options.part].items()
     ]  # fmt: skip
@@ -322,13 +336,14 @@ def main() -> None:
         for cell, row in zip(cells, pool.map(train_cell, cells), strict=True):
             results.setdefault(cell.title, []).append(row)
             print(cell.title, cell.seed, flush=True)
-    content: dict[str, Any] = {
-        "command": f"python benchmarks/mined.py {options.part} DATA OUT --minutes {options.minutes:g} --seeds "
-        + " ".join(map(str, options.seeds)) + f" --parallel {options.parallel}",
-        "commit": commit(), "machine": machine(),
-    }  # fmt: skip
-    if options.part in ("dims", "paper"):
-        results |= baselines(options.data)
+    command = f"python benchmarks/mined.py {options.part} DATA OUT"
+    if options.part == "baselines":
+        results = baselines(options.data)
+    else:
+        seeds = " ".join(map(str, options.seeds))
+        command += "".join(f" --{name} {value:g}" for name, value in budget.items())
+        command += f" --seeds {seeds} --parallel {options.parallel}"
+    content: dict[str, Any] = {"command": command, "commit": commit(), "machine": machine()}
     if options.part == "long":
         content["poses"] = poses(cells[0].run, options.data)
         picture(cells[0].run, options.data, options.out / "mined.png")

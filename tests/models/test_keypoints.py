@@ -42,6 +42,21 @@ def test_depth_begins_at_the_typical_one_and_stays_above_zero(generator):
     assert (maps.depth > 0).all()
 
 
+def test_a_depth_that_went_astray_finds_its_way_back(generator):
+    """A clamp gave no gradient to depths that a few large steps had sent to its limit: there they stayed."""
+    heads = made(generator).heads
+    with torch.no_grad():
+        assert heads.depth.bias is not None
+        heads.depth.bias.fill_(-100.0)
+    optimizer = torch.optim.Adam([heads.depth.bias], lr=1.0)
+    descriptors = torch.randn(1, CONFIG.dim, 4, 4, generator=generator)
+    for _ in range(300):
+        optimizer.zero_grad()
+        (heads(descriptors)[1] - heads.typical).abs().mean().backward()
+        optimizer.step()
+    torch.testing.assert_close(heads(descriptors)[1].mean().item(), heads.typical, rtol=0.05, atol=0)
+
+
 @pytest.mark.parametrize("orientation", [False, True])
 def test_the_same_generator_state_gives_the_same_network(orientation):
     one, two = (made(torch.Generator().manual_seed(3), orientation=orientation) for _ in range(2))

@@ -23,8 +23,9 @@ from samepoint.models.config import NetworkConfig
 from samepoint.models.network import DescriptorNetwork
 from samepoint.types import CellMap, DescriptorMap, Size
 
-START = 8.0
-"""Length of the weights of a heatmap at the start. On unit descriptors a score then reaches this much."""
+SHARPNESS = 10.0
+"""What the scores of unit descriptors are multiplied by: with weights of length 1 a heatmap starts broad, and a few
+steps make it sharp. (One that starts sharp, at the wrong place, has no gradient towards the right one.)"""
 FARTHEST = 3.0
 """Depths lie within a factor of exp(3) of the typical one."""
 ORIENTATION = NetworkConfig("mobilenetv3_small_100", "linear", dim=2, stride=8, normalise=False)
@@ -74,7 +75,8 @@ class KeypointNetwork(nn.Module):
         super().__init__()
         self.keypoints = keypoints
         self.descriptors = DescriptorNetwork(config, init, generator)
-        self.heads = KeypointHeads(config.dim, keypoints, generator)
+        sharpness = SHARPNESS if config.normalise else 1.0
+        self.heads = KeypointHeads(config.dim, keypoints, sharpness, generator)
         self.orientation = OrientationNetwork(generator) if keypoints.orientation else None
 
     @property
@@ -109,16 +111,18 @@ class KeypointNetwork(nn.Module):
 
 
 class KeypointHeads(nn.Module):
-    """Descriptors `b d h w` to logits and depths, both `b n h w`."""
+    """Descriptors `b d h w` to logits and depths, both `b n h w`. `sharpness` multiplies the logits."""
 
-    def __init__(self, dim: int, config: KeypointConfig, generator: torch.Generator | None) -> None:
+    def __init__(
+        self, dim: int, config: KeypointConfig, sharpness: float, generator: torch.Generator | None
+    ) -> None:
         super().__init__()
-        self.typical = config.depth
+        self.typical, self.sharpness = config.depth, sharpness
         self.probability = nn.Conv2d(dim, config.number, 1)
         self.depth = nn.Conv2d(dim, config.number, 1)
         with torch.no_grad():
             weight = torch.randn(config.number, dim, generator=generator)
-            self.probability.weight.copy_(START * nn.functional.normalize(weight, dim=1)[..., None, None])
+            self.probability.weight.copy_(nn.functional.normalize(weight, dim=1)[..., None, None])
             for zero in (self.probability.bias, self.depth.weight, self.depth.bias):
                 assert zero is not None
                 zero.zero_()
@@ -126,9 +130,9 @@ class KeypointHeads(nn.Module):
     def forward(
         self, descriptors: Float[Tensor, "b d h w"]
     ) -> tuple[Float[Tensor, "b n h w"], Float[Tensor, "b n h w"]]:
-        return self.probability(descriptors), self.typical * self.depth(descriptors).clamp(
-            -FARTHEST, FARTHEST
-        ).exp()
+        """The depth's limits are soft: at a hard one there is no gradient, and a depth that got there would stay."""
+        factor = FARTHEST * nn.functional.softsign(self.depth(descriptors) / FARTHEST)
+        return self.sharpness * self.probability(descriptors), self.typical * factor.exp()
 
 
 class OrientationNetwork(nn.Module):

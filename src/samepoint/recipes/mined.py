@@ -38,7 +38,7 @@ ANNEALING = 0.15
 
 @dataclass(frozen=True)
 class KeypointLosses:
-    """Weights of the five losses, and of the orientation network's. The defaults are seed 000's, section 4.1.
+    """Weights of the five losses, and of the orientation network's. `SEED` has seed 000's (section 4.1).
 
     `margin` of the separation: pixels (form "keypointnet": of the squared distance, in object diameters). `noise` on
     the points of the pose loss, and `delta`, from where on the consistency loss is linear: object radii.
@@ -48,12 +48,15 @@ class KeypointLosses:
     pose: float = 1.0
     separation: float = 1.0
     silhouette: float = 1.0
-    variance: float = 1e-3
+    variance: float = 1e-2
     orientation: float = 1.0
-    margin: float = 2.0
+    margin: float = 4.0
     noise: float = 0.0
     delta: float = 0.1
 
+
+SEED = KeypointLosses(variance=1e-3, margin=2.0)
+"""For images of 640 x 480. Ours are for views of 192 pixels, of the same objects."""
 
 KEYPOINTNET = KeypointLosses(
     consistency=1.0, pose=0.2, separation=1.0, silhouette=1.0, variance=0.5, orientation=1.0,
@@ -80,7 +83,7 @@ class Mined:
     form: Form = "seed"
     weights: KeypointLosses = field(default_factory=KeypointLosses)
     network: NetworkConfig = field(
-        default_factory=lambda: NetworkConfig("resnet34", "linear", dim=128, stride=8, normalise=False)
+        default_factory=lambda: NetworkConfig("resnet34", "linear", dim=128, stride=8)
     )
     keypoints: int = 128
     views: Views = "auto"
