@@ -202,6 +202,7 @@ def main() -> None:
         print(f"| {title} | " + " | ".join(cells_of_table) + " |", flush=True)
     picture(runs, options.data, options.out / "shoes.png")
     command = f"python benchmarks/mined_shoes.py PHOTOS DATA OUT --minutes {options.minutes:g}"
+    command += f" --parallel {options.parallel}"
     write_json(RESULT, {"command": command, "commit": commit(), "machine": machine(), "rows": rows}, indent=1)
 
 

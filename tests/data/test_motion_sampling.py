@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 import torch
 
+from samepoint.data.mesh import load_mesh
 from samepoint.data.motion_sampling import PosedViews, SingleViews, sights
 from samepoint.data.object_views import Cutting
 from samepoint.data.open import open_dataset
@@ -32,22 +33,31 @@ def without_poses(dataset):
     return Dataset(dataset.root, tuple(r.with_views(bare) for r in dataset.recordings), dataset.objects)
 
 
-def test_posed_pairs_agree_with_the_object(store, generator):
-    """Points of the object, seen by A and moved, are where B sees them."""
-    source = PosedViews(store, CUTTING, 8, 4, max_turn=180.0)
-    batch = source.sample(generator)
+def test_posed_groups_have_every_pair(store, generator):
+    batch = PosedViews(store, CUTTING, 8, 4, max_turn=180.0).sample(generator)
     assert batch.image.shape == (8, 3, 64, 64)
     assert batch.pairs.tolist() == [[i + s, j + s] for s in (0, 4) for i in range(4) for j in range(i + 1, 4)]
     assert (batch.residual == 0).all()
     assert batch.mask.flatten(1).any(1).all()
-    for _ in range(6):
+
+
+def test_what_moves_with_the_object_covers_its_mask_in_the_other_view(store, generator):
+    """The mesh, placed in A and moved as the pair says, fills the box of B's mask: pose, cut and motion agree."""
+    errors = []
+    for number in range(len(PosedViews(store, CUTTING).objects)):
+        source = PosedViews(store, CUTTING, 4, 4, max_turn=180.0)
+        source.objects, source._towards = [source.objects[number]], [source._towards[number]]
+        sight = source.objects[0][0]
+        placement = store.view(sight.frame).placements[sight.placement]
+        vertices = load_mesh(store.dataset.objects[placement.object_id]).vertices.float()
         group = source._group(generator)
         for (i, j), (moved, _) in group.motions.items():
             a, b = group.views[i], group.views[j]
-            ends = torch.tensor([[0.03, 0, 0.02], [-0.03, 0, 0.02]])
-            uv_b, _ = project(b.intrinsics, transform(moved, transform(a.pose, ends)))
-            again, _ = project(b.intrinsics, transform(b.pose, ends))
-            torch.testing.assert_close(uv_b, again, rtol=0, atol=1e-2)
+            uv, _ = project(b.intrinsics, transform(moved, transform(a.pose, vertices)))
+            rows, columns = b.mask.nonzero().unbind(-1)
+            box = torch.stack((columns.min(), rows.min(), columns.max(), rows.max())).float()
+            errors.append((torch.cat((uv.amin(0), uv.amax(0))) - box).abs().max())
+    assert torch.stack(errors).median() < 1.5  # others hide parts of some objects
 
 
 def test_the_object_is_where_its_pose_says(store, generator):

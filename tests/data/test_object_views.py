@@ -41,6 +41,26 @@ def test_every_cut_shows_the_whole_mask_at_the_size_asked_for(mask, generator):
         assert abs(int(shown.sum()) / (cut.scale**2 * int(mask.sum())) - 1) < 0.1
 
 
+@pytest.mark.parametrize("scale", [0.12, 0.3])
+def test_a_cut_that_shrinks_takes_the_mean_of_what_it_leaves_out(scale):
+    """Stripes a pixel wide become grey, not stripes of another width; and nothing is shifted."""
+    stripes = (torch.arange(256) % 2).float().expand(3, 200, 256)
+    view = cut_of(0.0, scale, (0.0, 0.0)).image(stripes, (20, 25))
+    torch.testing.assert_close(view, torch.full_like(view, 0.5), rtol=0, atol=0.1)
+    ramp = (torch.arange(256) / 256).expand(3, 200, 256)
+    view = cut_of(0.0, scale, (3.0, 2.0)).image(ramp, (20, 25))
+    expected = (torch.arange(25) - 3.0) / scale / 256
+    torch.testing.assert_close(view[0, 10, 5:20], expected[5:20], rtol=0, atol=0.003)
+
+
+def test_a_thin_mask_leaves_something():
+    thin = torch.zeros(280, 300, dtype=torch.bool)
+    thin[:, 150] = True
+    for k in range(20):
+        cut = draw_cut(thin, Cutting((64, 64), 0.0), torch.Generator().manual_seed(k))
+        assert cut.mask(thin, (64, 64)).any()
+
+
 def test_a_cut_of_a_posed_view_is_exactly_a_turned_camera_with_another_lens(generator):
     xyz = torch.tensor([[-0.1, 0.05, 0.6], [0.08, -0.02, 0.9], [0.0, 0.0, 0.5], [0.2, 0.1, 1.2]])
     cut = cut_of(0.7, 1.4, (11.0, -23.0))

@@ -31,7 +31,7 @@ def scene(generator):
 
 LOSSES = (
     lambda a, b, t: consistency(a, b, t),
-    lambda a, b, t: reprojection(a, b, t, K, K),
+    lambda a, b, t: reprojection(a, b, t, K, K, unit=64.0),
     lambda a, b, t: relative_pose(a, b, t),
     lambda a, b, t: relative_rotation(a, b, t),
 )

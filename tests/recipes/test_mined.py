@@ -12,9 +12,10 @@ from samepoint.data.open import open_dataset
 from samepoint.data.store import FrameStore
 from samepoint.errors import DataError
 from samepoint.geometry.motions import invert
+from samepoint.geometry.pixels import cell_centres
 from samepoint.models.config import NetworkConfig
 from samepoint.objectives import keypoints as losses
-from samepoint.recipes.mined import KEYPOINTNET, KeypointLosses, Mined
+from samepoint.recipes.mined import LOSSES, Mined, OtherLosses
 
 pytestmark = pytest.mark.slow
 
@@ -49,8 +50,7 @@ def test_the_loss_is_the_weighted_sum_and_reaches_every_parameter(store, form, v
     network, objective, source = started(recipe, store)
     generator = torch.Generator().manual_seed(1)
     terms = objective(network, source.sample(generator), generator)
-    weights = KEYPOINTNET if form == "keypointnet" else KeypointLosses()
-    total = sum(getattr(weights, name) * terms[name] for name in TERMS)
+    total = sum(getattr(LOSSES[form], name) * terms[name] for name in TERMS)
     torch.testing.assert_close(terms["loss"], total)
     terms["loss"].backward()
     for name, parameter in network.named_parameters():
@@ -61,8 +61,7 @@ def test_the_loss_is_the_weighted_sum_and_reaches_every_parameter(store, form, v
 @pytest.mark.parametrize("form", ["seed", "keypointnet"])
 def test_swapping_a_and_b_changes_nothing(store, form):
     """Seed 000's public code takes A's mask for B's. (Noise is drawn for A first, so there is none here.)"""
-    weights = replace(KEYPOINTNET, noise=0.0) if form == "keypointnet" else KeypointLosses()
-    recipe = replace(SMALL, form=form, weights=weights)
+    recipe = replace(SMALL, form=form, weights=OtherLosses(noise=0.0))
     network, objective, source = started(recipe, store)
     network.eval()
     batch = source.sample(torch.Generator().manual_seed(1))
@@ -129,12 +128,17 @@ def test_it_learns_keypoints_that_agree_and_stay_on_the_object(store, views):
 
 
 def test_image_and_cells_resolution_differ_little(store):
+    """Half a cell, 2 pixels, is what a wrong map of cells would make."""
     network, _, source = started(SMALL, store)
     batch = source.sample(torch.Generator().manual_seed(1))
     with torch.no_grad():
         maps, _ = network.eval()(batch.image)
-        image, cells = (estimate_keypoints(maps, resolution=r) for r in ("image", "cells"))
-    assert (image.uv - cells.uv).norm(dim=-1).max() < 6.0
+    truth = 20 + 24 * torch.rand(*maps.logits.shape[:2], 2, generator=torch.Generator().manual_seed(2))
+    where = cell_centres(maps.cells, maps.logits.shape[2:], truth.device, truth.dtype)
+    maps = replace(maps, logits=-(where - truth[:, :, None, None]).square().sum(-1) / (2 * 5.0**2))
+    for resolution in ("image", "cells"):
+        found = estimate_keypoints(maps, resolution=resolution).uv
+        torch.testing.assert_close(found, truth, rtol=0, atol=0.2)
 
 
 def test_the_orientation_is_true_first_and_predicted_in_the_end(store):
@@ -164,3 +168,30 @@ def test_more_keypoints_than_pixels_are_refused(store):
 def test_auto_takes_poses_where_there_are_some(store):
     assert type(SMALL.source(store)).__name__ == "PosedViews"
     assert type(replace(SMALL, views="single").source(store)).__name__ == "SingleViews"
+
+
+def test_one_other_weight_leaves_the_rest_of_the_form():
+    found = Mined(form="keypointnet", weights=OtherLosses(pose=0.5)).losses
+    assert found == replace(LOSSES["keypointnet"], pose=0.5)
+    assert Mined().losses == LOSSES["seed"]
+
+
+@pytest.mark.parametrize(
+    ("make", "named"),
+    [
+        (lambda: OtherLosses(delta=0.0), "--weights"),
+        (lambda: OtherLosses(pose=-1.0), "--weights"),
+        (lambda: Mined(distance=0.0), "--distance"),
+        (lambda: Mined(field_of_view=0.0), "--field-of-view"),
+        (lambda: Mined(field_of_view=200.0), "--field-of-view"),
+    ],
+)
+def test_numbers_that_cannot_be(make, named):
+    with pytest.raises(DataError, match=named):
+        make()
+
+
+@pytest.mark.parametrize("size", [2, 3, 5])
+def test_any_batch_of_two_or_more_can_be_drawn(store, size):
+    batch = replace(SMALL, group=4).with_batch(size).source(store).sample(torch.Generator().manual_seed(0))
+    assert 2 <= len(batch.image) <= size

@@ -13,7 +13,6 @@ from samepoint.bench.measure import peak_growth
 from samepoint.bench.memory import free_megabytes
 from samepoint.data.store import FrameStore
 from samepoint.errors import DataError
-from samepoint.models.network import DescriptorNetwork
 from samepoint.training.engine import to_device
 from samepoint.workflows.training import Recipe
 
@@ -57,7 +56,7 @@ def batch_size(
 
 def step_megabytes(recipe: Recipe, store: FrameStore, device: str = "cpu") -> float:
     """What a training step takes, the network's weights, gradients and moments included."""
-    network = DescriptorNetwork(recipe.network).to(device)
+    network = recipe.build(store, "random", torch.Generator().manual_seed(0)).to(device)
     parameters = [parameter for parameter in network.parameters() if parameter.requires_grad]
     optimizer = torch.optim.AdamW(parameters)
     stage = recipe.stages(store)[-1]

@@ -9,15 +9,17 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
+import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor
 
 from samepoint.errors import DataError
 from samepoint.geometry.alignment import kabsch, residual
 from samepoint.geometry.cameras import focal_length, unproject
-from samepoint.geometry.pixels import pixels_of
+from samepoint.geometry.pixels import pixels_of, resize_matrix
 from samepoint.geometry.warps import warp_images, warp_points
 from samepoint.types import Size
 
@@ -57,10 +59,21 @@ class Cut:
     scale: float
 
     def image(self, image: Float[Tensor, "3 h w"], size: Size) -> Float[Tensor, "3 h2 w2"]:
-        return warp_images(image[None], self.view_from_image[None], size, padding="border")[0]
+        return self._warped(image, size, "border")
 
     def mask(self, mask: Bool[Tensor, "h w"], size: Size) -> Bool[Tensor, "h2 w2"]:
-        return warp_images(mask[None, None].float(), self.view_from_image[None], size)[0, 0] > 0.5
+        """Never empty if the mask is not: of a thin one the best pixels."""
+        share = self._warped(mask[None].float(), size, "zeros")[0]
+        return share > min(0.5, 0.99 * float(share.max()))
+
+    def _warped(self, image: Tensor, size: Size, padding: Literal["zeros", "border"]) -> Tensor:
+        """Shrunk with anti-aliasing first, where the view is smaller by more than two."""
+        view_from_image, whole = self.view_from_image, (image.shape[1], image.shape[2])
+        if self.scale < 0.5:
+            shrunk = (max(1, round(whole[0] * 2 * self.scale)), max(1, round(whole[1] * 2 * self.scale)))
+            image = F.interpolate(image[None], size=shrunk, mode="bilinear", antialias=True)[0]
+            view_from_image = view_from_image @ torch.tensor(resize_matrix(shrunk, whole))
+        return warp_images(image[None], view_from_image[None], size, padding=padding)[0]
 
     @property
     def turned(self) -> Float[Tensor, "4 4"]:

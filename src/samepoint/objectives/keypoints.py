@@ -15,7 +15,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from samepoint.geometry.alignment import kabsch
-from samepoint.geometry.cameras import focal_length, project
+from samepoint.geometry.cameras import project
 from samepoint.geometry.motions import compose, invert, log, rigid, transform
 
 SURE = 1e-12
@@ -44,17 +44,18 @@ def reprojection(
     b_from_a: Float[Tensor, "b 4 4"],
     intrinsics_a: Float[Tensor, "b 3 3"],
     intrinsics_b: Float[Tensor, "b 3 3"],
+    *,
+    unit: float,
 ) -> Float[Tensor, ""]:
-    """KeypointNet's own: squared distances of the projections, in units of the focal length, both directions summed.
+    """KeypointNet's own: squared distances of the projections, both directions summed.
 
-    KeypointNet's units are half images; the two differ by a constant, twice the tangent of half the field of view.
+    `unit`: pixels that count as 1 (KeypointNet: half an image).
     """
 
     def one_way(source: Tensor, target: Tensor, motion: Tensor, intrinsics: Tensor) -> Tensor:
         found, _ = project(intrinsics, transform(motion, source))
         true, _ = project(intrinsics, target)
-        focal = focal_length(intrinsics)[:, None, None]
-        return ((found - true) / focal).square().sum(-1).mean()
+        return ((found - true) / unit).square().sum(-1).mean()
 
     return one_way(xyz_a, xyz_b, b_from_a, intrinsics_b) + one_way(
         xyz_b, xyz_a, invert(b_from_a), intrinsics_a

@@ -7,7 +7,7 @@ scanned objects) or from a single image and its mask.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import ClassVar, Literal
@@ -38,10 +38,10 @@ ANNEALING = 0.15
 
 @dataclass(frozen=True)
 class KeypointLosses:
-    """Weights of the five losses, and of the orientation network's. `SEED` has seed 000's (section 4.1).
+    """Weights of the five losses, and of the orientation network's.
 
     `margin` of the separation: pixels (form "keypointnet": of the squared distance, in object diameters). `noise` on
-    the points of the pose loss, and `delta`, from where on the consistency loss is linear: object radii.
+    the points of the pose loss: object diameters. `delta`, from where on the consistency loss is linear: radii.
     """
 
     consistency: float = 1.0
@@ -55,21 +55,43 @@ class KeypointLosses:
     delta: float = 0.1
 
 
-SEED = KeypointLosses(variance=1e-3, margin=2.0)
-"""For images of 640 x 480. Ours are for views of 192 pixels, of the same objects."""
+LOSSES: dict[Form, KeypointLosses] = {
+    "seed": KeypointLosses(),
+    "keypointnet": KeypointLosses(pose=0.2, variance=0.5, margin=0.05, noise=0.1),
+}
+"""Of each form, if nothing else is asked for. Variance and margin of "seed" are for views of 128 to 192 pixels; seed
+000 (section 4.1) has 1e-3 and 2 for 640 x 480. KeypointNet's variance and consistency are in half images."""
 
-KEYPOINTNET = KeypointLosses(
-    consistency=1.0, pose=0.2, separation=1.0, silhouette=1.0, variance=0.5, orientation=1.0,
-    margin=0.05, noise=0.1,
-)  # fmt: skip
-"""KeypointNet's weights; its variance is in units of half the image."""
+
+@dataclass(frozen=True)
+class OtherLosses:
+    """What is to differ from the weights of the form (`LOSSES`); None: nothing."""
+
+    consistency: float | None = None
+    pose: float | None = None
+    separation: float | None = None
+    silhouette: float | None = None
+    variance: float | None = None
+    orientation: float | None = None
+    margin: float | None = None
+    noise: float | None = None
+    delta: float | None = None
+
+    def __post_init__(self) -> None:
+        for name, value in self.given.items():
+            if value < 0 or (name == "delta" and value == 0):
+                raise DataError(f"{value:g} is no {name}", where="--weights", mend="give a number above 0")
+
+    @property
+    def given(self) -> dict[str, float]:
+        return {name: value for name, value in asdict(self).items() if value is not None}
 
 
 @dataclass(frozen=True)
 class Mined:
     """Descriptors mined from keypoints.
 
-    `form`: the losses of seed 000, or KeypointNet's own (with `--weights` at their defaults, its weights too).
+    `form`: the losses of seed 000, or KeypointNet's own, with their weights but for those that `weights` gives.
     `keypoints`: how many. `images` a step, in groups of `group` views of one object, every two of which are a pair.
     `views`: posed ones, or two cuts of a single image (groups of two); auto: posed where the data set has poses.
     `max_turn`: how far posed views go round the object from the first of their group, degrees. `resolution`: where
@@ -81,7 +103,7 @@ class Mined:
     name: ClassVar[str] = "mined"
 
     form: Form = "seed"
-    weights: KeypointLosses = field(default_factory=KeypointLosses)
+    weights: OtherLosses = field(default_factory=OtherLosses)
     network: NetworkConfig = field(
         default_factory=lambda: NetworkConfig("resnet34", "linear", dim=128, stride=8)
     )
@@ -97,9 +119,17 @@ class Mined:
     distance: float = 0.5
     field_of_view: float = 50.0
 
+    def __post_init__(self) -> None:
+        if self.distance <= 0:
+            mend = "give metres, such as 0.5"
+            raise DataError(f"an object cannot be {self.distance:g} m away", where="--distance", mend=mend)
+        if not 1 <= self.field_of_view <= 175:
+            mend = "give degrees, such as 50"
+            raise DataError(f"{self.field_of_view:g} is none", where="--field-of-view", mend=mend)
+
     def with_batch(self, size: int) -> Mined:
-        """The same with `size` images a step."""
-        return replace(self, images=size)
+        """The same with `size` images a step, in one group where they are few."""
+        return replace(self, images=size, group=min(self.group, size))
 
     def source(self, store: FrameStore) -> MotionSource:
         """Views of the data set's objects. DataError where it has none."""
@@ -157,27 +187,27 @@ class Mined:
         if axis is not None:
             unit = 2 / max(images.shape[-2:])
             terms["orientation"] = ((axis - batch.axis) * unit).square().sum(-1).mean()
-        weights = self._weights()
+        weights = self.losses
         loss = torch.stack([getattr(weights, name) * value for name, value in terms.items()]).sum()
         return {"loss": loss, **terms, "residual": batch.residual.mean()}
 
     def _terms(
         self, found: KeypointEstimate, batch: MotionBatch, generator: torch.Generator, radius: float
     ) -> dict[str, Tensor]:
-        weights, moved = self._weights(), batch.b_from_a
+        weights, moved = self.losses, batch.b_from_a
         of_a, of_b = batch.pairs.unbind(1)
         camera_a, camera_b = batch.intrinsics[of_a], batch.intrinsics[of_b]
         xyz = found.xyz(batch.intrinsics)
         a, b = xyz[of_a], xyz[of_b]
         assert found.on_mask is not None
-        noise, shown = weights.noise * radius, {"silhouette": losses.silhouette(found.on_mask)}
+        noise, shown = 2 * weights.noise * radius, {"silhouette": losses.silhouette(found.on_mask)}
         if self.form == "keypointnet":
-            unit = 2 / max(batch.image.shape[-2:])
+            unit = max(batch.image.shape[-2:]) / 2
             return shown | {
-                "consistency": losses.reprojection(a, b, moved, camera_a, camera_b),
+                "consistency": losses.reprojection(a, b, moved, camera_a, camera_b, unit=unit),
                 "pose": losses.relative_rotation(a, b, moved, noise=noise, generator=generator),
                 "separation": losses.separation(xyz / (2 * radius), weights.margin, squared=True),
-                "variance": losses.variance(found.spread) * unit**2,
+                "variance": losses.variance(found.spread) / unit**2,
             }
         return shown | {
             "consistency": losses.consistency(a, b, moved, delta=weights.delta * radius) / radius,
@@ -186,10 +216,10 @@ class Mined:
             "variance": losses.variance(found.spread),
         }
 
-    def _weights(self) -> KeypointLosses:
-        return (
-            KEYPOINTNET if self.form == "keypointnet" and self.weights == KeypointLosses() else self.weights
-        )
+    @property
+    def losses(self) -> KeypointLosses:
+        """The weights that hold."""
+        return replace(LOSSES[self.form], **self.weights.given)
 
 
 def _some(flag: Tensor, share: float, generator: torch.Generator) -> Tensor:
