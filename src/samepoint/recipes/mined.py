@@ -104,9 +104,7 @@ class Mined:
 
     form: Form = "seed"
     weights: OtherLosses = field(default_factory=OtherLosses)
-    network: NetworkConfig = field(
-        default_factory=lambda: NetworkConfig("resnet34", "linear", dim=128, stride=8)
-    )
+    network: NetworkConfig = field(default_factory=lambda: NetworkConfig(dim=128, width=128))
     keypoints: int = 128
     views: Views = "auto"
     images: int = 8
