@@ -332,6 +332,7 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=6.0)
     parser.add_argument("--steps", type=int, help="in place of minutes")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1])
+    parser.add_argument("--only", default="", help="rows that begin so; the other rows of the result stay")
     parser.add_argument("--parallel", type=int, default=2)
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     options = parser.parse_args()
@@ -343,6 +344,7 @@ def main() -> None:
              budget | (RATES[recipe.name] if options.part == "paper" else {"lr": 2e-3}), threads, options.device)
         for seed in options.seeds
         for title, recipe in TABLES[options.part].items()
+        if title.startswith(options.only)
     ]  # fmt: skip
     results: dict[str, list[dict[str, Any]]] = {}
     with ProcessPoolExecutor(
@@ -358,12 +360,16 @@ def main() -> None:
         seeds = " ".join(map(str, options.seeds))
         command += "".join(f" --{name} {value:g}" for name, value in budget.items())
         command += f" --seeds {seeds} --parallel {options.parallel} --device {options.device}"
+    path = RESULTS / f"mined-{options.part}.json"
+    if options.only:
+        before = json.loads(path.read_text())
+        command, results = f"{before['command']}; {command} --only '{options.only}'", before["rows"] | results
     content: dict[str, Any] = {"command": command, "commit": commit(), "machine": machine()}
     if options.part == "long":
         content["poses"] = poses(cells[0].run, options.data)
         picture(cells[0].run, options.data, options.out / "mined.png")
     table(results)
-    write_json(RESULTS / f"mined-{options.part}.json", {**content, "rows": results}, indent=1)
+    write_json(path, {**content, "rows": results}, indent=1)
 
 
 if __name__ == "__main__":
