@@ -178,7 +178,7 @@ def test_the_summary_of_known_errors():
         (9.0, 9.0, 0.500, 0.050),
         (nan, nan, nan, nan),
     )
-    summary = summarise(errors, diameter=0.15)
+    summary = summarise(errors, diameters=0.15)
     assert summary == pytest.approx(
         {
             "median_degrees": 4.5,
@@ -197,21 +197,33 @@ def test_the_summary_of_known_errors():
 
 def test_the_area_is_that_under_the_curve(generator):
     add = 0.15 * torch.rand(200, generator=generator, dtype=torch.float64)
-    summary = summarise(PoseErrors(add, add, add, add), diameter=0.2)
+    summary = summarise(PoseErrors(add, add, add, add), diameters=0.2)
     steps = 1000
     curve = [float((add < 0.1 * (i + 0.5) / steps).double().mean()) for i in range(steps)]
     assert summary["auc_add"] == pytest.approx(sum(curve) / steps, abs=1e-3)
 
 
 def test_nothing_but_failures_and_bad_input():
-    failed = summarise(columns((math.nan,) * 4), diameter=0.1)
+    failed = summarise(columns((math.nan,) * 4), diameters=0.1)
     assert failed["failed"] == 1
     assert failed["within_10deg_10cm"] == 0
     assert failed["auc_add_s"] == 0
     assert math.isnan(failed["median_degrees"])
     empty = torch.zeros(0)
     with pytest.raises(DataError, match="no pose errors"):
-        summarise(PoseErrors(empty, empty, empty, empty), diameter=0.1)
+        summarise(PoseErrors(empty, empty, empty, empty), diameters=0.1)
     for diameter in (0.0, -1.0, math.nan):
         with pytest.raises(DataError, match="diameter"):
             summarise(columns((1.0, 1.0, 0.1, 0.1)), diameter)
+
+
+def test_the_threshold_is_a_tenth_of_each_object_s_own_diameter():
+    """4 mm are right for an object of 5 cm, 6 mm are not; both are right for one of 20 cm."""
+    errors = columns(*((1.0, 1.0, add, add) for add in (0.004, 0.006, 0.004, 0.019, 0.021)))
+    summary = summarise(errors, torch.tensor([0.05, 0.05, 0.2, 0.2, 0.2]))
+    assert summary["add_10_percent"] == summary["add_s_10_percent"] == 3 / 5
+    same = summarise(errors, torch.full((5,), 0.05))
+    assert same == summarise(errors, 0.05)
+    assert same["add_10_percent"] == 2 / 5
+    with pytest.raises(DataError, match="diameter is 0"):
+        summarise(errors, torch.tensor([0.05, 0.05, 0.0, 0.2, 0.2]))

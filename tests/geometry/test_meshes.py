@@ -9,6 +9,7 @@ from samepoint.geometry.meshes import (
     closest_on_triangles,
     closest_points,
     closest_points_reference,
+    diameter,
     extreme_points,
 )
 
@@ -92,3 +93,17 @@ def test_extreme_points_keep_the_size(ball, generator):
     assert torch.equal(kept.amin(0), points.amin(0))
     assert torch.equal(kept.amax(0), points.amax(0))
     assert torch.cdist(kept, kept).max() >= (1 - 4 / 200) * torch.cdist(points, points).max()
+
+
+def test_the_diameter_is_the_largest_distance_of_two_vertices(generator, monkeypatch):
+    points = torch.randn(1500, 3, generator=generator)
+    exact = max(float((a - b).norm()) for a in points[::50] for b in points)
+    assert diameter(points) >= exact - 1e-6
+    assert diameter(points) == pytest.approx(float(torch.cdist(points, points).max()))
+    corners = torch.tensor([[0.0, 0, 0], [3.0, 0, 0], [0.0, 4.0, 0]])
+    assert diameter(corners) == pytest.approx(5.0)
+    monkeypatch.setattr("samepoint.geometry.meshes.MANY", 100)
+    assert diameter(points) == pytest.approx(float(torch.cdist(points, points).max()), rel=1e-3)
+    for bad in (points[:0], points * torch.nan):
+        with pytest.raises(DataError, match="vertices"):
+            diameter(bad)

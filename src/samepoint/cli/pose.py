@@ -28,9 +28,12 @@ SHOWN = (
 class Pose:
     """Find the 6-D poses of a mined run's objects in a data set with intrinsics, and score them where truth is known.
 
-    `run_folder`: of samepoint train mined. `reference`: posed views from which its keypoints' places on the objects
-    are learnt (default: what it was trained on). `masked`: the data set's masks say where the object is. `json`: file
-    for poses and scores. Rows: depth from the camera, from the network, and none (pixels alone).
+    Looked for are the objects that the data set names in a view, or all of the run's if it names none anywhere; those
+    with a mask of less than 64 pixels are left out. `run_folder`: of samepoint train mined. `reference`: posed views
+    from which its keypoints' places on the objects are learnt (default: the training split of what it was trained
+    on). `masked`: the data set's masks say where the objects are; without it no masks are needed. `json`: file for
+    poses and scores. `device`: auto, cpu, cuda, cuda:1, mps. Rows: depth from the camera, from the network, and none
+    (pixels alone).
     """
 
     run_folder: tyro.conf.Positional[Path]

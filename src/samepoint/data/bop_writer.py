@@ -10,7 +10,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
@@ -19,11 +18,9 @@ from samepoint.data.recording import Mode, Split, Symmetry
 from samepoint.data.scene_writer import MILLIMETRES, SceneWriter, WrittenView, float64_array, number_list
 from samepoint.errors import DataError
 from samepoint.files import clear_disk_errors, write_json
-from samepoint.geometry.meshes import extreme_points
+from samepoint.geometry.meshes import diameter
 
 __all__ = ["BopWriter", "ObjectMesh", "SceneWriter", "WrittenView"]
-
-MANY = 20_000
 
 
 @dataclass(frozen=True)
@@ -86,22 +83,14 @@ class BopWriter:
 
 
 def _extent(vertices: Tensor) -> dict[str, object]:
-    """BOP's diameter, min_* and size_* in millimetres. The diameter is between vertices; of more than MANY of them
-    it may be too short by a thousandth."""
+    """BOP's diameter (`geometry.meshes.diameter`), min_* and size_* in millimetres."""
     points = vertices.detach().cpu().double() * MILLIMETRES
     if not len(points):
         return {}
     lowest, highest = points.min(0).values, points.max(0).values
     extent = {f"min_{axis}": float(lowest[i]) for i, axis in enumerate("xyz")}
     extent |= {f"size_{axis}": float(highest[i] - lowest[i]) for i, axis in enumerate("xyz")}
-    return {"diameter": _diameter(points), **extent}
-
-
-def _diameter(points: Float[Tensor, "v 3"]) -> float:
-    if len(points) > MANY:
-        points = points[extreme_points(points, 4000)]
-    chunks = points.split(1024)
-    return max(float(torch.cdist(chunk, points).max()) for chunk in chunks)
+    return {"diameter": diameter(points), **extent}
 
 
 def _symmetries(symmetry: Symmetry | None) -> dict[str, object]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -35,19 +36,31 @@ OBJECT = DepthRange(0.02, 20.0)
 """Of an object that somebody masked."""
 
 
-def check_depth(metres: Shaped[np.ndarray, "*n"], where: object, metres_per_unit: float = 1.0) -> float:
+def depth_unit(metres: float) -> str:
+    """What to do about depth that is being made into data."""
+    return f"give --depth-unit {metres:.6g} (metres of one unit)"
+
+
+def check_depth(
+    metres: Shaped[np.ndarray, "*n"],
+    where: object,
+    metres_per_unit: float = 1.0,
+    *,
+    masked: bool = True,
+    mend: Callable[[float], str] = depth_unit,
+) -> float:
     """The median depth of an object; DataError if nothing is known of it, or if no object is so near or so far.
 
-    `metres`: depth on the mask, 0, NaN or infinite where unknown; `metres_per_unit`: how it became metres, for a line
-    that offers the right `--depth-unit`.
+    `metres`: depth on the mask (`masked` false: of a whole image), 0, NaN or infinite where unknown;
+    `metres_per_unit`: how it became metres, for a line in which `mend` of the right metres a unit says what to do.
     """
     known = metres[np.isfinite(metres) & (metres > 0)]
     if not len(known):
-        mend = "give the depth image of this photo, registered to it, or leave depth out"
-        raise DataError("depth is unknown everywhere on the mask", where=where, mend=mend)
+        give = "give the depth image of this photo, registered to it, or leave depth out"
+        raise DataError("depth is unknown everywhere on the mask", where=where, mend=give)
     median = float(np.median(known))
-    if not OBJECT.holds(median):
-        what = f"the median depth on the mask is {median:.3g} m, not {OBJECT}"
-        right = metres_per_unit * OBJECT.factor(median)
-        raise DataError(what, where=where, mend=f"give --depth-unit {right:.6g} (metres of one unit)")
+    usual = OBJECT if masked else PICTURE
+    if not usual.holds(median):
+        what = f"the median depth{' on the mask' if masked else ''} is {median:.3g} m, not {usual}"
+        raise DataError(what, where=where, mend=mend(metres_per_unit * usual.factor(median)))
     return median

@@ -71,18 +71,21 @@ def pose_errors(
     return PoseErrors(*(_spread(values.to(estimated.dtype), exists) for values in columns))
 
 
-def summarise(errors: PoseErrors, diameter: float) -> dict[str, float]:
+def summarise(errors: PoseErrors, diameters: Float[Tensor, " n"] | float) -> dict[str, float]:
     """Medians over the estimates that exist, and shares over all: an estimate that does not exist misses everywhere.
 
-    `diameter` of the object in metres. `within_*` count exactly the limit; `add_10_percent` and `add_s_10_percent`
-    are the shares below a tenth of the diameter; `auc_*` is the area under the curve of the share of poses below a
-    threshold, over thresholds of 0 to 10 cm, exactly: mean(max(0, 1 - error / 0.1)). `failed` is the share without
-    an estimate. The medians are NaN if there is no estimate at all. DataError without rows, or without a diameter.
+    `diameters` of the objects in metres (`geometry.meshes.diameter`), one a row or one of all. `within_*` count
+    exactly the limit; `add_10_percent` and `add_s_10_percent` are the shares below a tenth of the row's diameter;
+    `auc_*` is the area under the curve of the share of poses below a threshold, over thresholds of 0 to 10 cm,
+    exactly: mean(max(0, 1 - error / 0.1)). `failed` is the share without an estimate. The medians are NaN if there is
+    no estimate at all. DataError without rows, or without diameters.
     """
     if len(errors.add) == 0:
         raise DataError("there are no pose errors to summarise", mend="give at least one pose")
-    if not (math.isfinite(diameter) and diameter > 0):
-        raise DataError(f"the object's diameter is {diameter}", mend="give metres above 0")
+    across = torch.as_tensor(diameters, dtype=torch.float64, device=errors.add.device).expand_as(errors.add)
+    wrong = across[~(across.isfinite() & (across > 0))]
+    if len(wrong):
+        raise DataError(f"an object's diameter is {float(wrong[0])}", mend="give metres above 0")
     degrees, centimetres = errors.degrees, errors.centimetres
     return {
         "median_degrees": float(degrees.nanquantile(0.5)),
@@ -90,8 +93,8 @@ def summarise(errors: PoseErrors, diameter: float) -> dict[str, float]:
         "within_5deg_5cm": _share((degrees <= 5) & (centimetres <= 5)),
         "within_10deg_10cm": _share((degrees <= 10) & (centimetres <= 10)),
         "within_5deg_2cm": _share((degrees <= 5) & (centimetres <= 2)),
-        "add_10_percent": _share(errors.add < 0.1 * diameter),
-        "add_s_10_percent": _share(errors.add_s < 0.1 * diameter),
+        "add_10_percent": _share(errors.add < 0.1 * across),
+        "add_s_10_percent": _share(errors.add_s < 0.1 * across),
         "auc_add": _area(errors.add),
         "auc_add_s": _area(errors.add_s),
         "failed": _share(errors.add.isnan()),

@@ -13,6 +13,9 @@ from torch import Tensor
 
 from samepoint.errors import DataError
 
+MANY = 20_000
+"""Of more vertices than this, `diameter` compares the outermost only."""
+
 _PAIRS = 1 << 19  # point-triangle pairs worked on at a time
 
 
@@ -101,6 +104,20 @@ def extreme_points(points: Float[Tensor, "v 3"], directions: int) -> Int[Tensor,
     )
     along = points @ ways.T.to(points.device)
     return torch.cat([along.argmax(0), along.argmin(0)]).unique()
+
+
+def diameter(vertices: Float[Tensor, "v 3"]) -> float:
+    """The largest distance between two vertices, in their unit.
+
+    Of more than MANY vertices it may be too short by a thousandth. DataError without vertices, and for some that are
+    not finite.
+    """
+    if len(vertices) == 0 or not torch.isfinite(vertices).all():
+        raise DataError("the object has no vertices, or some that are not finite", mend="give its mesh")
+    points = vertices.detach().double()
+    if len(points) > MANY:
+        points = points[extreme_points(points, 4000)]
+    return max(float(torch.cdist(chunk, points).max()) for chunk in points.split(1024))
 
 
 def closest_points_reference(mesh: Mesh, points: Float[Tensor, "n 3"]) -> Closest:

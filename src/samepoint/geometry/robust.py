@@ -29,6 +29,10 @@ NO_LENS = np.zeros(4)
 _RESIDUALS = 1 << 22  # residuals worked on at a time
 
 
+class NoFitError(DataError):
+    """The pairs give no motion: too few are usable, none explains enough of them, or they leave it open."""
+
+
 @dataclass(frozen=True)
 class RigidFit:
     """A motion and the pairs that agree with it.
@@ -57,9 +61,9 @@ def robust_rigid(
     finite or without weight are ignored and no inliers. The same generator state gives the same answer. No gradient.
     Three pairs suffice for a fit, also three wrong ones: look at the number of inliers.
 
-    DataError for a threshold, number or weight out of range, fewer than three usable pairs, no motion that explains
-    three, and pairs on a line, which leave a rotation free: no farther off it (rms) than what the fit leaves to each
-    of the two sets, or `STRAIGHT`.
+    DataError for a threshold, number or weight out of range. NoFitError for fewer than three usable pairs, no motion
+    that explains three, and pairs on a line, which leave a rotation free: no farther off it (rms) than what the fit
+    leaves to each of the two sets, or `STRAIGHT`.
     """
     _positive("threshold", threshold, "metres")
     _positive("hypotheses", hypotheses, "triples")
@@ -69,7 +73,7 @@ def robust_rigid(
     usable = _finite(x) & _finite(y) & w.isfinite() & (w > 0)
     if usable.sum() < 3:
         line = f"{int(usable.sum())} of {len(x)} pairs of points are usable, and a rigid motion needs three"
-        raise DataError(line, mend="give more points that are finite and have weight")
+        raise NoFitError(line, mend="give more points that are finite and have weight")
     with torch.no_grad():
         a, b, w = x[usable].double(), y[usable].double(), w[usable].double()
         triples = _triples(w / w.max(), hypotheses, generator)
@@ -96,14 +100,15 @@ def robust_pnp(
     are not trusted. Always the same answer. No gradient. Few points can agree by accident, and few flat ones fit two
     poses nearly as well: look at the number of inliers.
 
-    DataError for a threshold that is not above 0, fewer than four usable points (three allow several poses), no pose
-    that explains four, and points on a line, judged as in `robust_rigid` with the pixels that the fit leaves.
+    DataError for a threshold that is not above 0. NoFitError for fewer than four usable points (three allow several
+    poses), no pose that explains four, and points on a line, judged as in `robust_rigid` with the pixels that the fit
+    leaves.
     """
     _positive("threshold_px", threshold_px, "pixels")
     usable = _finite(xyz) & _finite(uv)
     if usable.sum() < 4:
         line = f"{int(usable.sum())} of {len(xyz)} points with pixels are usable, and a pose needs four"
-        raise DataError(line, mend="give more points that are finite")
+        raise NoFitError(line, mend="give more points that are finite")
     points, pixels, k = (t.detach().to("cpu", torch.float64) for t in (xyz[usable], uv[usable], intrinsics))
     if _off_line(points) == 0:
         raise _line("object points")
@@ -221,11 +226,11 @@ def _positive(name: str, value: float | int, unit: str) -> None:
         raise DataError(f"{name} is {value}", mend=f"give {unit} above 0")
 
 
-def _unexplained(what: str, number: str, total: int, threshold: str) -> DataError:
+def _unexplained(what: str, number: str, total: int, threshold: str) -> NoFitError:
     line = f"no {what} brings {number} of {total} points within {threshold} of their partners"
-    return DataError(line, mend="raise the threshold or the number of hypotheses, or give better points")
+    return NoFitError(line, mend="raise the threshold or the number of hypotheses, or give better points")
 
 
-def _line(what: str) -> DataError:
+def _line(what: str) -> NoFitError:
     line = f"the {what} that agree lie on a line (or in one place), so the rotation about it is free"
-    return DataError(line, mend="give points off the line")
+    return NoFitError(line, mend="give points off the line")

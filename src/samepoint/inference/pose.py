@@ -8,7 +8,7 @@ network itself answers, or from the pixels alone (PnP).
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import torch
@@ -17,11 +17,13 @@ from torch import Tensor
 
 from samepoint.correspondence.depth import depth_at, known
 from samepoint.correspondence.heatmaps import KeypointMaps, estimate_keypoints, interpolated
+from samepoint.data.object_shape import ObjectShape
+from samepoint.data.plausible import check_depth
 from samepoint.errors import DataError
 from samepoint.geometry.cameras import focal_length, project, unproject
 from samepoint.geometry.motions import invert, transform
 from samepoint.geometry.pixels import resize_intrinsics, resize_pixels
-from samepoint.geometry.robust import RigidFit, robust_pnp, robust_rigid
+from samepoint.geometry.robust import NoFitError, RigidFit, robust_pnp, robust_rigid
 from samepoint.geometry.triangulation import triangulate_pixels
 from samepoint.inference.images import resized, working_size
 from samepoint.types import Size
@@ -40,7 +42,7 @@ AGREES_PX = 8.0
 @dataclass(frozen=True)
 class SeenKeypoints:
     """The network's n keypoints in one image: `uv` pixels of that image, `depth` the network's (metres), `certainty`
-    1 over their spread (pixels)."""
+    1 / (1 + their spread in pixels at the working size). NaN and certainty 0 where they cannot be anywhere."""
 
     uv: Float[Tensor, "n 2"]
     depth: Float[Tensor, " n"]
@@ -50,10 +52,11 @@ class SeenKeypoints:
 @dataclass(frozen=True)
 class ObjectKeypoints:
     """Where the keypoints are on an object: metres, object frame. `weight`: how much a keypoint is to be trusted (0:
-    not at all), from how well the views agreed on it."""
+    not at all), from how well the views agreed on it. `shape`: what the object itself is known by."""
 
     xyz: Float[Tensor, "n 3"]
     weight: Float[Tensor, " n"]
+    shape: ObjectShape = field(default_factory=ObjectShape)
 
 
 @dataclass(frozen=True)
@@ -68,13 +71,13 @@ class ObjectPose:
 
 @dataclass(frozen=True)
 class PosedView:
-    """An image with what must be known to learn an object's keypoints from it."""
+    """An image with what must be known to learn an object's keypoints from it; all of the image's size."""
 
     image: Float[Tensor, "3 h w"]
     intrinsics: Float[Tensor, "3 3"]
     camera_from_object: Float[Tensor, "4 4"]
-    mask: Bool[Tensor, "h w"] | None = None
-    depth: Float[Tensor, "h w"] | None = None
+    mask: Bool[Tensor, "_ _"] | None = None
+    depth: Float[Tensor, "_ _"] | None = None
 
 
 KeypointFunction = Callable[[Float[Tensor, "1 3 h w"]], tuple[KeypointMaps, Any]]
@@ -101,19 +104,22 @@ class PoseFinder:
         image: Float[Tensor, "3 h w"],
         intrinsics: Float[Tensor, "3 3"],
         *,
-        mask: Bool[Tensor, "h w"] | None = None,
-        depth: Float[Tensor, "h w"] | None = None,
+        mask: Bool[Tensor, "_ _"] | None = None,
+        depth: Float[Tensor, "_ _"] | None = None,
     ) -> SeenKeypoints:
         """The keypoints in an image. Where `mask` is false, or `depth` (metres) is given but unknown, their
-        probability is switched off (seed 000, section 4.4)."""
-        size: Size = (image.shape[1], image.shape[2])
-        small = resized(image, working_size(size, self.max_size))
-        working: Size = (small.shape[1], small.shape[2])
+        probability is switched off (seed 000, section 4.4). Where that is everywhere they are nowhere (NaN).
+
+        DataError for a mask or depth of another size than the image.
+        """
+        _check_sizes(image, mask, depth)
+        size, working = self._sizes(image)
+        allowed = _allowed(mask, depth, working)
         with torch.inference_mode():
-            maps, _ = self.network(small[None].to(self.device))
-            maps = interpolated(maps)
-            allowed = _allowed(mask, depth, working, self.device)
-            found = estimate_keypoints(_restricted(maps, allowed), resolution="cells")
+            maps, _ = self.network(resized(image, working)[None].to(self.device))
+            if allowed is not None and not bool(allowed.any()):
+                return _nowhere(maps.logits.shape[1])
+            found = estimate_keypoints(_restricted(interpolated(maps), allowed), resolution="cells")
         camera = resize_intrinsics(intrinsics.float(), size, working)
         return SeenKeypoints(
             resize_pixels(found.uv[0].cpu().float(), working, size),
@@ -125,12 +131,21 @@ class PoseFinder:
         """Works out the keypoints of an object from views with known poses, and remembers them under its id.
 
         From three views on where the lines of sight meet; from fewer where depth puts them (the camera's if there is
-        one). DataError for no view.
+        one). Views with an empty mask do not count. DataError for no view, a mask or depth of another size than its
+        image, and depth of fewer than three views that is not in metres.
         """
-        if not views:
+        shown, seen = [], []
+        for view in views:
+            _check_sizes(view.image, view.mask, view.depth)
+            if view.mask is None or bool(view.mask.any()):
+                shown.append(view)
+                seen.append(self.see(view.image, view.intrinsics, mask=view.mask))
+        if not shown:
             raise DataError(f"there is no view of object {number}", mend="give views with its mask and pose")
-        seen = [self.see(v.image, v.intrinsics, mask=v.mask) for v in views]
-        learnt = _triangulated(views, seen) if len(views) >= 3 else _lifted(views, seen)
+        if len(shown) < 3:
+            learnt = _lifted(shown, seen)
+        else:
+            learnt = _triangulated(shown, seen, [self._sizes(view.image) for view in shown])
         self.objects[number] = learnt
         return learnt
 
@@ -140,29 +155,42 @@ class PoseFinder:
         image: Float[Tensor, "3 h w"],
         intrinsics: Float[Tensor, "3 3"],
         *,
-        depth: Float[Tensor, "h w"] | None = None,
+        depth: Float[Tensor, "_ _"] | None = None,
         lift: Lift | None = None,
-        mask: Bool[Tensor, "h w"] | None = None,
+        mask: Bool[Tensor, "_ _"] | None = None,
     ) -> ObjectPose | None:
-        """The pose of an object; None where too few keypoints agree on one.
+        """The pose of an object; None where too few keypoints agree on one, or where nothing is known of its depth.
 
         `lift` None: by the camera's depth where it is given (metres, registered to the image), else from pixels.
-        `mask`: where the object is, if that is known. DataError for an object that it has not learnt.
+        `mask`: where the object is, if that is known; none of it: nowhere. DataError for an object that it has not
+        learnt, a mask or depth of another size than the image, and depth that is not in metres.
         """
         if number not in self.objects:
             names = ", ".join(map(str, self.objects)) or "none"
             raise DataError(f"object {number} is unknown", mend=f"learn it first; known are: {names}")
         lift = lift or ("pixels" if depth is None else "camera")
-        if lift == "camera" and depth is None:
-            raise DataError("there is no depth image", mend="give one, or lift by 'regressed' or 'pixels'")
+        _check_sizes(image, mask, depth)
+        if lift == "camera":
+            if depth is None:
+                raise DataError(
+                    "there is no depth image", mend="give one, or lift by 'regressed' or 'pixels'"
+                )
+            _check_metres(depth, mask)
         seen = self.see(image, intrinsics, mask=mask, depth=depth if lift == "camera" else None)
+        if not bool(seen.uv.isfinite().any()):
+            return None
         try:
             fit, least = self._fit(self.objects[number], seen, intrinsics.float(), depth, lift)
-        except DataError:
+        except NoFitError:
             return None
         if int(fit.inliers.sum()) < least:
             return None
         return ObjectPose(fit.motion, int(fit.inliers.sum()), fit.rms)
+
+    def _sizes(self, image: Float[Tensor, "3 h w"]) -> tuple[Size, Size]:
+        """The image's size, and that at which the network sees it."""
+        size: Size = (image.shape[1], image.shape[2])
+        return size, working_size(size, self.max_size)
 
     def _fit(
         self,
@@ -172,7 +200,7 @@ class PoseFinder:
         depth: Tensor | None,
         lift: Lift,
     ) -> tuple[RigidFit, int]:
-        """DataError where no pose fits. Agreeing is a matter of the object's size."""
+        """NoFitError where no pose fits. Agreeing is a matter of the object's size."""
         trusted = model.weight > 0
         extent = float(model.xyz[trusted].std(0).norm()) if int(trusted.sum()) > 1 else 0.0
         least = min(FEWEST, int(trusted.sum()))
@@ -180,7 +208,7 @@ class PoseFinder:
             middle = float(seen.depth.median())
             limit = 0.15 * extent * float(focal_length(intrinsics)) / max(middle, 1e-3)
             points = torch.where(trusted[:, None], model.xyz, torch.nan)
-            return robust_pnp(points, seen.uv, intrinsics, threshold_px=max(limit, 2.0)), least
+            return robust_pnp(points, seen.uv, intrinsics, threshold_px=max(2.0, limit)), least
         if lift == "camera":
             assert depth is not None
             z = depth_at(depth.float(), seen.uv, radius=NEAR_HOLE)
@@ -193,33 +221,66 @@ class PoseFinder:
         return robust_rigid(model.xyz, xyz, weights, threshold=limit, generator=generator), least
 
 
-def _allowed(
-    mask: Tensor | None, depth: Tensor | None, size: Size, device: torch.device
-) -> Float[Tensor, "h w"] | None:
-    """1 where a keypoint may be, at the working size; None where that is anywhere."""
-    allowed = None
-    for part in (mask, None if depth is None else known(depth)):
-        if part is None:
-            continue
-        here = resized(part.float().expand(3, -1, -1), size)[0] > 0.5
-        allowed = here if allowed is None else allowed & here
-    if allowed is None or not bool(allowed.any()):
+def _check_sizes(image: Tensor, mask: Tensor | None, depth: Tensor | None) -> None:
+    """DataError for planes that do not have the image's size."""
+    size = tuple(image.shape[-2:])
+    for name, plane in (("mask", mask), ("depth image", depth)):
+        if plane is not None and tuple(plane.shape) != size:
+            got, want = (" x ".join(map(str, shape)) for shape in (plane.shape, size))
+            mend = f"give a {name} that is registered to the image"
+            raise DataError(f"the {name} is {got} (height x width), the image {want}", mend=mend)
+
+
+def _check_metres(depth: Tensor, mask: Tensor | None) -> None:
+    """DataError for depth, on the mask if there is one, that is too near or too far to be metres."""
+    here = known(depth) if mask is None else known(depth) & mask
+    if bool(here.any()):
+        metres = depth[here].detach().cpu().numpy()
+        check_depth(metres, "depth", masked=mask is not None, mend=_in_metres)
+
+
+def _in_metres(factor: float) -> str:
+    return f"give metres: {factor:.6g} times these values"
+
+
+def _allowed(mask: Tensor | None, depth: Tensor | None, working: Size) -> Bool[Tensor, "h w"] | None:
+    """Where a keypoint may be, at the working size: on the mask and where depth is known. None: anywhere.
+
+    A pixel counts if more than half as much of it is allowed as in the mean of those with anything allowed: something
+    remains of a mask that is thinner than a pixel, and of sparse depth.
+    """
+    here = [part for part in (mask, None if depth is None else known(depth)) if part is not None]
+    if not here:
         return None
-    return allowed.float().to(device)
+    both = here[0] if len(here) == 1 else here[0] & here[1]
+    share = resized(both.float().expand(3, -1, -1), working)[0]
+    return share > share[share > 0].mean() / 2
 
 
-def _restricted(maps: KeypointMaps, allowed: Float[Tensor, "h w"] | None) -> KeypointMaps:
+def _nowhere(number: int) -> SeenKeypoints:
+    nan = torch.full((number, 3), torch.nan)
+    return SeenKeypoints(nan[:, :2], nan[:, 2], torch.zeros(number))
+
+
+def _restricted(maps: KeypointMaps, allowed: Bool[Tensor, "h w"] | None) -> KeypointMaps:
     """Probability nowhere else."""
     if allowed is None:
         return maps
-    logits = maps.logits.masked_fill(allowed == 0, -torch.inf)
+    logits = maps.logits.masked_fill(~allowed.to(maps.logits.device), -torch.inf)
     return KeypointMaps(logits, maps.depth, maps.cells, maps.image_size, maps.focal)
 
 
-def _triangulated(views: Sequence[PosedView], seen: Sequence[SeenKeypoints]) -> ObjectKeypoints:
-    """Where the lines of sight of a keypoint meet, by certainty; views that do not agree are left out, twice."""
-    uv = torch.stack([s.uv for s in seen])
-    cameras = torch.stack([v.intrinsics.float() for v in views])
+def _triangulated(
+    views: Sequence[PosedView], seen: Sequence[SeenKeypoints], sizes: Sequence[tuple[Size, Size]]
+) -> ObjectKeypoints:
+    """Where the lines of sight of a keypoint meet, by certainty; views that do not agree are left out, twice.
+
+    `sizes`: each image's own and its working size. All pixels here are those of the working size.
+    """
+    uv = torch.stack([resize_pixels(s.uv, *size) for s, size in zip(seen, sizes, strict=True)])
+    cameras = torch.stack(
+        [resize_intrinsics(v.intrinsics.float(), *size) for v, size in zip(views, sizes, strict=True)]
+    )
     poses = torch.stack([v.camera_from_object.float() for v in views])
     certainty = torch.stack([s.certainty for s in seen])
     agreeing = torch.ones_like(certainty)
@@ -242,6 +303,8 @@ def _lifted(views: Sequence[PosedView], seen: Sequence[SeenKeypoints]) -> Object
     """Where depth puts them, the mean over the views that know it."""
     total, counted = torch.zeros(len(seen[0].uv), 3), torch.zeros(len(seen[0].uv))
     for view, found in zip(views, seen, strict=True):
+        if view.depth is not None:
+            _check_metres(view.depth, view.mask)
         z = found.depth if view.depth is None else depth_at(view.depth, found.uv, radius=NEAR_HOLE)
         xyz = transform(
             invert(view.camera_from_object.float()), unproject(view.intrinsics.float(), found.uv, z)
