@@ -9,11 +9,11 @@ Every row: PCK and AUC of the distance in pixels, and the seed's own figure, the
 
 Parts, one result in benchmarks/results/mined-PART.json each: `baselines` (SIFT, untrained networks, samepoint-small,
 chance); `dims` (Dense Object Nets with NT-Xent beside mined descriptors, D from 3 to 512, 128 and 16 keypoints);
-`losses` (each of the five left out, the seed's weights, KeypointNet's form, expectation over the image, single
-images: `losses DATA OUT --steps 1000 --seeds 0`); `long`, with the poses of the new views and OUT/mined.png (`long
-DATA OUT --minutes 20 --parallel 1 --seeds 0`); `paper`, the seed's own network and all its D, for a GPU (`paper DATA
-OUT --device cuda --minutes 10 --seeds 0 1 2 --parallel 4`). Runs that are in OUT already are not trained again:
-another budget, another OUT.
+`losses` (each of the five left out, the seed's weights, KeypointNet's form, single images: `losses DATA OUT --steps
+1000 --seeds 0`); `resolution` (eq. 4 over the image or over the cells: with `--steps 500 --seeds 0`); `long`, with
+the poses of the new views and OUT/mined.png (`long DATA OUT --minutes 20 --parallel 1 --seeds 0`); `paper`, the
+seed's own network and all its D, for a GPU (`paper DATA OUT --device cuda --minutes 10 --seeds 0 1 2 --parallel 4`).
+Runs that are in OUT already are not trained again: another budget, another OUT.
 """
 
 from __future__ import annotations
@@ -123,8 +123,11 @@ TABLES: dict[str, dict[str, Recipe]] = {
         "raw descriptors, as the seed's": mined(network=replace(network(128), normalise=False)),
         "KeypointNet's losses and weights": mined(form="keypointnet"),
         "from samepoint-small, D = 32": mined(network=NetworkConfig()),
-        "expectation over the image": mined(resolution="image"),
         "single images, not poses": mined(views="single"),
+    },
+    "resolution": {
+        "expectation over the image": mined(resolution="image"),
+        "expectation over the cells": mined(),
     },
     "long": {"mined": mined()},
     "baselines": {},
