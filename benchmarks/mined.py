@@ -85,12 +85,17 @@ def network(dim: int) -> NetworkConfig:
     return NetworkConfig(dim=dim, width=max(128, dim))
 
 
-SEED = OtherLosses(variance=1e-3, margin=2.0)
-"""Seed 000, section 4.1."""
+SEED = OtherLosses(margin=2.0)
+"""Seed 000, section 4.1: variance 1e-3, our default too."""
+SHARP = {"variance": 1e-2}
+"""Of all rows but `long`. (Chosen before what `losses` shows was known: 1e-3 is better.)"""
 
 
 def mined(dim: int = 128, **changes: Any) -> Mined:
-    recipe = Mined(network=network(dim), cutting=Cutting(VIEW), augmentation=CHANGES, resolution="cells")
+    recipe = Mined(
+        network=network(dim), cutting=Cutting(VIEW), augmentation=CHANGES, resolution="cells",
+        weights=OtherLosses(**SHARP),
+    )  # fmt: skip
     return replace(recipe, **changes)
 
 
@@ -103,7 +108,7 @@ def don(dim: int) -> Don:
 
 
 def without(name: str) -> Mined:
-    return mined(weights=OtherLosses(**{name: 0.0}))
+    return mined(weights=OtherLosses(**SHARP | {name: 0.0}))
 
 
 DIMS = (3, 32, 128, 512)
@@ -119,9 +124,9 @@ TABLES: dict[str, dict[str, Recipe]] = {
             f"without {name}": without(name)
             for name in ("consistency", "pose", "separation", "silhouette", "variance")
         },
-        "weights of the seed's 640 x 480": mined(weights=SEED),
+        "the seed's weights (variance 1e-3, margin 2)": mined(weights=SEED),
         "raw descriptors, as the seed's": mined(network=replace(network(128), normalise=False)),
-        "KeypointNet's losses and weights": mined(form="keypointnet"),
+        "KeypointNet's losses and weights": mined(form="keypointnet", weights=OtherLosses()),
         "from samepoint-small, D = 32": mined(network=NetworkConfig()),
         "single images, not poses": mined(views="single"),
     },
@@ -129,7 +134,7 @@ TABLES: dict[str, dict[str, Recipe]] = {
         "expectation over the image": mined(resolution="image"),
         "expectation over the cells": mined(),
     },
-    "long": {"mined": mined()},
+    "long": {"mined": mined(weights=OtherLosses())},
     "baselines": {},
 }
 

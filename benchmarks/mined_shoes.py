@@ -25,7 +25,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 import cv2
 import numpy as np
 import torch
-from mined import CHANGES, SIZE, VIEW, descriptors_as_colours, mined, network, write_sheet
+from mined import SIZE, descriptors_as_colours, mined, network, write_sheet
 from torch import Tensor
 
 from samepoint.bench.machine import commit, machine
@@ -46,7 +46,7 @@ from samepoint.files import write_json
 from samepoint.geometry.pixels import in_frame, pixels_of
 from samepoint.geometry.warps import warp_points
 from samepoint.models.network import DescriptorNetwork
-from samepoint.recipes.mined import Mined
+from samepoint.recipes.mined import Mined, OtherLosses
 from samepoint.sim.render import render_dataset
 from samepoint.sim.settings import RenderSettings
 from samepoint.training.settings import TrainingSettings
@@ -173,7 +173,7 @@ def main() -> None:
     parser.add_argument("--parallel", type=int, default=2)
     options = parser.parse_args()
     prepare(options.photos, options.data)
-    base = mined(cutting=Cutting(VIEW), augmentation=CHANGES)
+    base = mined(weights=OtherLosses())
     cells = [
         Cell("mined from photos", replace(base, views="single"), options.data / "photos",
              options.out / "photos", options.minutes),

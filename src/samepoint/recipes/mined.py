@@ -48,7 +48,7 @@ class KeypointLosses:
     pose: float = 1.0
     separation: float = 1.0
     silhouette: float = 1.0
-    variance: float = 1e-2
+    variance: float = 1e-3
     orientation: float = 1.0
     margin: float = 4.0
     noise: float = 0.0
@@ -59,8 +59,8 @@ LOSSES: dict[Form, KeypointLosses] = {
     "seed": KeypointLosses(),
     "keypointnet": KeypointLosses(pose=0.2, variance=0.5, margin=0.05, noise=0.1),
 }
-"""Of each form, if nothing else is asked for. Variance and margin of "seed" are for views of 128 to 192 pixels; seed
-000 (section 4.1) has 1e-3 and 2 for 640 x 480. KeypointNet's variance and consistency are in half images."""
+"""Of each form, if nothing else is asked for. Those of "seed" are seed 000's (section 4.1) but for the margin, which
+is 2 pixels there. KeypointNet's variance and consistency are in half images."""
 
 
 @dataclass(frozen=True)
