@@ -214,7 +214,7 @@ class SingleViews:
         frame = self.store[sight.frame]
         mask = own_mask(frame, sight)
         if frame.depth is not None and bool((frame.depth[mask] > 0).any()):
-            check_depth(frame.depth[mask].numpy(), frame.view.image, _unit(frame))
+            check_depth(frame.depth[mask].numpy(), frame.view.image, _unit(frame), mend=_write_again)
         return flat_image(mask, frame.depth, frame.intrinsics, distance=distance, field_of_view=field_of_view)
 
     def _view(self, frame: Frame, mask: Tensor, flat: FlatImage, cut: Cut, camera: Tensor) -> Cutout:
@@ -255,6 +255,11 @@ def sights(store: FrameStore) -> list[Sight]:
         raise DataError("the mask is empty", where=empty, mend="draw the object's mask again")
     mend = "samepoint data photo IMAGE --box ... --out DATA makes a mask"
     raise DataError("no image has a mask of an object", where=store.dataset.root, mend=mend)
+
+
+def _write_again(metres: float) -> str:
+    unit = f"{metres:.6g} metres a unit"
+    return f"write the data again: {unit} (data photo --depth-unit, data import --depth-scale)"
 
 
 def _unit(frame: Frame) -> float:
