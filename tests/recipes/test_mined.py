@@ -111,7 +111,7 @@ def test_it_learns_keypoints_that_agree_and_stay_on_the_object(store, views):
     batches = [source.sample(torch.Generator().manual_seed(k)) for k in range(3)]
     optimizer = torch.optim.AdamW(network.parameters(), lr=3e-3)
     history = []
-    for step in range(60):
+    for step in range(90):
         terms = objective(network, batches[step % 3], torch.Generator().manual_seed(step))
         optimizer.zero_grad()
         terms["loss"].backward()
