@@ -52,11 +52,14 @@ class SeenKeypoints:
 @dataclass(frozen=True)
 class ObjectKeypoints:
     """Where the keypoints are on an object: metres, object frame. `weight`: how much a keypoint is to be trusted (0:
-    not at all), from how well the views agreed on it. `shape`: what the object itself is known by."""
+    not at all), from how well the views agreed on it. `shape`: what the object itself is known by. `behind`: how far
+    (metres) along the optical axis a keypoint lies behind the surface that a camera measures in its place, the median
+    of the views with depth; the mean of a broad heatmap is inside the object."""
 
     xyz: Float[Tensor, "n 3"]
     weight: Float[Tensor, " n"]
     shape: ObjectShape = field(default_factory=ObjectShape)
+    behind: Float[Tensor, " n"] | float = 0.0
 
 
 @dataclass(frozen=True)
@@ -211,7 +214,7 @@ class PoseFinder:
             return robust_pnp(points, seen.uv, intrinsics, threshold_px=max(2.0, limit)), least
         if lift == "camera":
             assert depth is not None
-            z = depth_at(depth.float(), seen.uv, radius=NEAR_HOLE)
+            z = depth_at(depth.float(), seen.uv, radius=NEAR_HOLE) + model.behind
         else:
             z = seen.depth
         xyz = unproject(intrinsics, seen.uv, z)
@@ -296,7 +299,19 @@ def _triangulated(
     spread = (error * agreeing).sum(0) / agreeing.sum(0).clamp_min(1)
     enough = (agreeing.sum(0) >= max(2, len(views) // 4)) & xyz.isfinite().all(-1)
     weight = torch.where(enough, 1 / (1 + spread), torch.zeros_like(spread))
-    return ObjectKeypoints(torch.nan_to_num(xyz), weight)
+    return ObjectKeypoints(torch.nan_to_num(xyz), weight, behind=_behind(views, seen, xyz, agreeing > 0))
+
+
+def _behind(
+    views: Sequence[PosedView], seen: Sequence[SeenKeypoints], xyz: Tensor, agreeing: Bool[Tensor, "v n"]
+) -> Float[Tensor, " n"]:
+    """The median over the agreeing views of how much deeper the keypoints are than what is seen; 0 without depth."""
+    deeper = torch.full_like(agreeing, torch.nan, dtype=xyz.dtype)
+    for k, (view, found) in enumerate(zip(views, seen, strict=True)):
+        if view.depth is not None:
+            surface = depth_at(view.depth.float(), found.uv, radius=NEAR_HOLE)
+            deeper[k] = transform(view.camera_from_object.float(), xyz)[:, 2] - surface
+    return torch.where(agreeing, deeper, torch.nan).nanmedian(0).values.nan_to_num()
 
 
 def _lifted(views: Sequence[PosedView], seen: Sequence[SeenKeypoints]) -> ObjectKeypoints:

@@ -287,7 +287,8 @@ def _object(of: Mapping[str, Any]) -> ObjectKeypoints:
     """The inverse of `_plain`."""
     box = None if of["box"] is None else torch.tensor(of["box"]).float()
     shape = ObjectShape(of["diameter"], box, of["family"])
-    return ObjectKeypoints(torch.tensor(of["xyz"]).float(), torch.tensor(of["weight"]).float(), shape)
+    xyz, weight, behind = (torch.tensor(of[name]).float() for name in ("xyz", "weight", "behind"))
+    return ObjectKeypoints(xyz, weight, shape, behind)
 
 
 def _plain(of: ObjectKeypoints) -> dict[str, Any]:
@@ -297,6 +298,7 @@ def _plain(of: ObjectKeypoints) -> dict[str, Any]:
         "box": None if of.shape.box is None else of.shape.box.tolist(),
         "xyz": of.xyz.tolist(),
         "weight": of.weight.tolist(),
+        "behind": torch.as_tensor(of.behind).tolist(),
     }
 
 
