@@ -72,7 +72,7 @@ SHOES = RenderSettings(
     families=("shoe",), instances=(5, 1, 3), objects_per_scene=(1, 1), distractors=(0, 2), size=(192, 256),
     close_ups=1.0, views=12, max_yaw=60.0, sector=60.0,
 )  # fmt: skip
-WARPED, POINTS = 10, 256
+WARPED, POINTS = 5, 256
 
 
 @dataclass(frozen=True)
@@ -113,7 +113,7 @@ def prepare(photos: Path, data: Path) -> None:
         if not (data / name).is_dir():
             render_dataset(data / name, settings)
     if not (data / "rendered.json").is_file():
-        made = make_pairs(open_dataset(data / "rendered-test"), number=20, points=POINTS, cross_scene=True)
+        made = make_pairs(open_dataset(data / "rendered-test"), number=10, points=POINTS, cross_scene=True)
         write_pairs(data / "rendered.json", made)
 
 
