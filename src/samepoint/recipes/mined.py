@@ -123,7 +123,8 @@ class Mined:
             raise DataError(f"an object cannot be {self.distance:g} m away", where="--distance", mend=mend)
         if not 1 <= self.field_of_view <= 175:
             mend = "give degrees, such as 50"
-            raise DataError(f"{self.field_of_view:g} is none", where="--field-of-view", mend=mend)
+            line = f"a camera cannot see {self.field_of_view:g} degrees"
+            raise DataError(line, where="--field-of-view", mend=mend)
 
     def with_batch(self, size: int) -> Mined:
         """The same with `size` images a step, in one group where they are few."""
