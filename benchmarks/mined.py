@@ -10,10 +10,10 @@ Every row: PCK and AUC of the distance in pixels, and the seed's own figure, the
 Parts, one result in benchmarks/results/mined-PART.json each: `baselines` (SIFT, untrained networks, samepoint-small,
 chance); `dims` (Dense Object Nets with NT-Xent beside mined descriptors, D from 3 to 512, 128 and 16 keypoints);
 `losses` (each of the five left out, the seed's weights, KeypointNet's form, single images: `losses DATA OUT --steps
-1000 --seeds 0`); `resolution` (eq. 4 over the image or over the cells: with `--steps 500 --seeds 0`); `long`, with
-the poses of the new views and OUT/mined.png (`long DATA OUT --minutes 20 --parallel 1 --seeds 0`); `paper`, the
-seed's own network and all its D, for a GPU (`paper DATA OUT --device cuda --minutes 10 --seeds 0 1 2 --parallel 4`).
-Runs that are in OUT already are not trained again: another budget, another OUT.
+1000 --seeds 0`); `long`, with the poses of the new views and OUT/mined.png (`long DATA OUT --minutes 20 --parallel 1
+--seeds 0`); `resolution` (the expectation over the image or the cells, of the run that `long` left in OUT); `paper`,
+the seed's own network and all its D, for a GPU (`paper DATA OUT --device cuda --minutes 10 --seeds 0 1 2 --parallel
+4`). Runs that are in OUT already are not trained again: another budget, another OUT.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
@@ -37,9 +37,10 @@ import torch
 from torch import Tensor
 
 from samepoint.bench.machine import commit, machine
+from samepoint.correspondence.heatmaps import Resolution, estimate_keypoints
 from samepoint.data.augmentation import Augmentation
 from samepoint.data.make_pairs import make_pairs
-from samepoint.data.motion_sampling import Sight, own_mask, sights
+from samepoint.data.motion_sampling import PosedViews, Sight, own_mask, sights
 from samepoint.data.object_views import Cutting
 from samepoint.data.open import open_dataset
 from samepoint.data.pairs import read_pairs, write_pairs
@@ -53,8 +54,11 @@ from samepoint.evaluation.predictors import ChancePredictor, Predictor
 from samepoint.evaluation.scoring import score
 from samepoint.evaluation.sift import sift_variants
 from samepoint.files import write_json
+from samepoint.geometry.cameras import project
+from samepoint.geometry.motions import transform
 from samepoint.models.config import NetworkConfig
 from samepoint.models.network import DescriptorNetwork
+from samepoint.models.weights import load_keypoints
 from samepoint.recipes.don import Don
 from samepoint.recipes.mined import Mined, OtherLosses
 from samepoint.sim.render import render_dataset
@@ -130,10 +134,7 @@ TABLES: dict[str, dict[str, Recipe]] = {
         "from samepoint-small, D = 32": mined(network=NetworkConfig()),
         "single images, not poses": mined(views="single"),
     },
-    "resolution": {
-        "expectation over the image": mined(resolution="image"),
-        "expectation over the cells": mined(),
-    },
+    "resolution": {},
     "long": {"mined": mined(weights=OtherLosses())},
     "baselines": {},
 }
@@ -250,6 +251,28 @@ def poses(run: Path, data: Path) -> dict[str, Any]:
     }
 
 
+@torch.no_grad()
+def resolutions(run: Path, data: Path) -> dict[str, dict[str, float]]:
+    """With the expectation of eq. 4 over the image and over the cells: how far a keypoint of one new view, moved as
+    the object, is from that of another (pixels of a view), and how far the two expectations are apart."""
+    network, _ = load_keypoints(run)
+    source = PosedViews(FrameStore(open_dataset(data / "new"), max_size=SIZE), Cutting(VIEW), 128, 4)
+    batch = source.sample(torch.Generator().manual_seed(0))
+    maps, _ = network(batch.image)
+    found = {name: estimate_keypoints(maps, resolution=name) for name in get_args(Resolution)}
+    a, b = batch.pairs.unbind(1)
+    rows = {}
+    for name, keypoints in found.items():
+        moved = transform(batch.b_from_a, keypoints.xyz(batch.intrinsics)[a])
+        off = (project(batch.intrinsics[b], moved)[0] - keypoints.uv[b]).norm(dim=-1)
+        apart = (keypoints.uv - found["image"].uv).norm(dim=-1)
+        rows[name] = {
+            "median_error_px": float(off.median()), "nine_tenths_error_px": float(off.quantile(0.9)),
+            "median_apart_px": float(apart.median()),
+        }  # fmt: skip
+    return rows
+
+
 def descriptors_as_colours(run: Path, shown: Sequence[tuple[Frame, Tensor]]) -> list[np.ndarray]:
     """The three principal components of the descriptors on the masks of all frames, on the darkened images."""
     predictor = run_predictor(run)
@@ -364,6 +387,12 @@ def main() -> None:
     command = f"python benchmarks/mined.py {options.part} DATA OUT"
     if options.part == "baselines":
         results = baselines(options.data)
+    elif options.part == "resolution":
+        content = {"command": command, "commit": commit(), "machine": machine()}
+        rows = resolutions(options.out / "mined-0", options.data)
+        print(rows)
+        write_json(RESULTS / "mined-resolution.json", {**content, "rows": rows}, indent=1)
+        return
     else:
         seeds = " ".join(map(str, options.seeds))
         command += "".join(f" --{name} {value:g}" for name, value in budget.items())

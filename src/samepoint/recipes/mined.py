@@ -95,7 +95,7 @@ class Mined:
     `keypoints`: how many. `images` a step, in groups of `group` views of one object, every two of which are a pair.
     `views`: posed ones, or two cuts of a single image (groups of two); auto: posed where the data set has poses.
     `max_turn`: how far posed views go round the object from the first of their group, degrees. `resolution`: where
-    the expectation of a heatmap is taken (eq. 4: over the image). `orientation`: with KeypointNet's orientation
+    the expectation of a heatmap is taken (eq. 4: over the image, which takes four times as long a step). `orientation`: with KeypointNet's orientation
     network. `distance` (metres) and `field_of_view` (degrees): of single images without depth, without camera.
     Of `augmentation`, what changes colours and background is used; `cutting` moves the views.
     """
@@ -112,7 +112,7 @@ class Mined:
     cutting: Cutting = field(default_factory=Cutting)
     max_turn: float = 90.0
     augmentation: Augmentation = field(default_factory=Augmentation)
-    resolution: Resolution = "image"
+    resolution: Resolution = "cells"
     orientation: bool = False
     distance: float = 0.5
     field_of_view: float = 50.0
