@@ -97,7 +97,8 @@ class Mined:
     `max_turn`: how far posed views go round the object from the first of their group, degrees. `resolution`: where
     the expectation of a heatmap is taken (eq. 4: over the image, which takes four times as long a step).
     `orientation`: with KeypointNet's orientation network. `distance` (metres) and `field_of_view` (degrees): of
-    single images without depth, without camera. Of `augmentation`, what changes colours and background is used; `cutting` moves the views.
+    single images without depth, without camera. Of `augmentation`, what changes colours and background is used;
+    `cutting` moves the views.
     """
 
     name: ClassVar[str] = "mined"
