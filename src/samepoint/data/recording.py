@@ -70,24 +70,33 @@ class View:
 
 @dataclass(frozen=True)
 class Moment:
-    """Views taken at the same time (seconds). In a scan each moment has one view."""
+    """Views taken at the same time (seconds). In a scan each moment has one view.
+
+    Of several calibrated cameras: `clicks` are labelled pixels by camera and keypoint (of the image as recorded, bent
+    by its lens), `truth` the exact places of keypoints where they are known (rendered), world, metres.
+    """
 
     views: tuple[View, ...]
     time: float | None = None
     sync_group: str | None = None
+    name: str | None = None
+    clicks: Mapping[str, Mapping[str, tuple[float, float]]] = field(default_factory=dict)
+    truth: Mapping[str, Float[Tensor, 3]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Recording:
     """Moments of one scene (scan, rig) or of one camera over rearranged scenes (shuffle, photos).
 
-    `take`: recordings of one take are lists of the images of one pass of a camera (see `takes`)."""
+    `take`: recordings of one take are lists of the images of one pass of a camera (see `takes`). `still`: of a rig,
+    ranges of moments (first and last, by their place in `moments`) during which nothing in the scene moves."""
 
     name: str
     mode: Mode
     moments: tuple[Moment, ...]
     split: Split | None = None
     take: str | None = None
+    still: tuple[tuple[int, int], ...] = ()
 
     def views(self) -> Iterator[View]:
         for moment in self.moments:
