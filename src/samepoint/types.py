@@ -64,6 +64,15 @@ class SpatialDistribution:
     payload: Float[Tensor, "b n p"] | None = None
 
 
+@dataclass(frozen=True)
+class Heatmaps:
+    """What a network with named keypoints returns for a batch of images: a heatmap (logits) for each of n names."""
+
+    logits: Float[Tensor, "b n h w"]
+    cells: CellMap
+    image_size: Size
+
+
 class Outcome(IntEnum):
     """What became of a pixel of image A in image B."""
 
@@ -140,3 +149,19 @@ class MotionBatch:
     pairs: Int[Tensor, "p 2"]
     b_from_a: Float[Tensor, "p 4 4"]
     residual: Float[Tensor, " p"]
+
+
+@dataclass(frozen=True)
+class RigBatch:
+    """Moments of a rig: c views each of one size, `present` where there is one.
+
+    `xyz` are the labelled keypoints, world, metres, NaN where there is no label. `looked_for` says which keypoints a
+    view can show.
+    """
+
+    image: Float[Tensor, "m c 3 h w"]
+    intrinsics: Float[Tensor, "m c 3 3"]
+    world_from_camera: Float[Tensor, "m c 4 4"]
+    present: Bool[Tensor, "m c"]
+    xyz: Float[Tensor, "m n 3"]
+    looked_for: Bool[Tensor, "m c n"]

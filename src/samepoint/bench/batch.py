@@ -66,7 +66,7 @@ def step_megabytes(recipe: Recipe, store: FrameStore, device: str = "cpu") -> fl
         for part, batch in zip(stage.parts, batches, strict=True):
             generator = torch.Generator().manual_seed(0)
             terms = part.objective(network, to_device(batch, torch.device(device)), generator)
-            (part.weight * terms["loss"]).backward()
+            (part.weight_at(1.0) * terms["loss"]).backward()
         optimizer.step()
         optimizer.zero_grad()
 

@@ -20,7 +20,6 @@ from lightning.fabric import Fabric
 from torch import Tensor, nn
 
 from samepoint.data.store import FrameStore
-from samepoint.models.network import DescriptorNetwork
 from samepoint.training.engine import Trainer
 from samepoint.training.plan import Part, Source, Stage
 from samepoint.training.precision import settled
@@ -41,7 +40,7 @@ def training_throughput(
     """Median milliseconds a step of each phase and their shares, and images a second end to end."""
     clock = Clock("cuda" if settings.device == "cuda" else "cpu")
     settings = replace(settings, steps=steps, minutes=None, workers=0, precision=settled(settings))
-    network = DescriptorNetwork(recipe.network, generator=torch.Generator().manual_seed(0))
+    network = recipe.build(store, "random", torch.Generator().manual_seed(0))
     stage = recipe.stages(store)[-1]  # where a method has several, the last is its own
     sources = [_TimedSource(part.source, clock) for part in stage.parts]
     parts = tuple(

@@ -12,6 +12,7 @@ from samepoint.recipes.ccl import Ccl
 from samepoint.recipes.don import Don
 from samepoint.recipes.identical_view import IdenticalView
 from samepoint.recipes.mined import Mined
+from samepoint.recipes.s3k import S3k
 from samepoint.training.settings import TrainingSettings
 from samepoint.workflows.training import Recipe, train
 
@@ -84,9 +85,21 @@ class TrainMined(Common):
         self.train_with(self.method)
 
 
+@dataclass(frozen=True)
+class TrainS3k(Common):
+    """S3K: named 3-D keypoints from calibrated cameras, about ten labelled moments and many unlabelled ones
+    (docs/multi-camera.md)."""
+
+    method: Annotated[S3k, tyro.conf.arg(name="")] = field(default_factory=S3k)
+
+    def run(self) -> None:
+        self.train_with(self.method)
+
+
 Train = (
     Annotated[TrainDon, tyro.conf.subcommand("don")]
     | Annotated[TrainIdenticalView, tyro.conf.subcommand("identical-view")]
     | Annotated[TrainCcl, tyro.conf.subcommand("ccl")]
     | Annotated[TrainMined, tyro.conf.subcommand("mined")]
+    | Annotated[TrainS3k, tyro.conf.subcommand("s3k")]
 )

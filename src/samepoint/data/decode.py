@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import cv2
@@ -113,22 +113,27 @@ def decode_view(view: View, max_size: int | None = None) -> DecodedView:
     does not have the image's size.
     """
     image = decode_image(view.image)
-    source = (image.shape[0], image.shape[1])
-    size = fitted_size(source, max_size)
+    size = (image.shape[0], image.shape[1])
     depth, metres_per_unit = None, None
     if view.depth is not None:
         depth, metres_per_unit = decode_depth(view.depth)
-        _check_size("depth", depth, source, view.depth.path)
-        depth = resize_nearest(depth, size)
-    quantiles = None
-    if view.depth_quantiles is not None:
-        quantiles = resize_nearest(decode_quantiles(view.depth_quantiles, source), size)
-    labels = _labels(view, source)
-    if labels is not None:
-        labels = resize_nearest(labels, size)
-    if size != source:
-        image = cv2.resize(image, (size[1], size[0]), interpolation=cv2.INTER_AREA)
-    return DecodedView(image, depth, metres_per_unit, labels, source, quantiles)
+        _check_size("depth", depth, size, view.depth.path)
+    quantiles = None if view.depth_quantiles is None else decode_quantiles(view.depth_quantiles, size)
+    whole = DecodedView(image, depth, metres_per_unit, _labels(view, size), size, quantiles)
+    return shrunk(whole, max_size)
+
+
+def shrunk(arrays: DecodedView, max_size: int | None) -> DecodedView:
+    """The same at most `max_size` pixels along its long side."""
+    size = fitted_size(arrays.source_size, max_size)
+    if size == arrays.source_size:
+        return arrays
+    depth, labels, quantiles = (
+        None if values is None else resize_nearest(values, size)
+        for values in (arrays.depth, arrays.labels, arrays.depth_quantiles)
+    )
+    image = cv2.resize(arrays.image, (size[1], size[0]), interpolation=cv2.INTER_AREA)
+    return replace(arrays, image=image, depth=depth, labels=labels, depth_quantiles=quantiles)
 
 
 def fitted_size(size: Size, max_size: int | None) -> Size:

@@ -5,17 +5,14 @@ from __future__ import annotations
 import tempfile
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import torch
 
 from samepoint.data.bop_writer import BopWriter, ObjectMesh, WrittenView
 from samepoint.data.corrections import Corrections, corrected
-from samepoint.data.decode import DecodedView, decode_view
+from samepoint.data.decode import DecodedView
 from samepoint.data.mesh import load_mesh
-from samepoint.data.quantile_files import half_metres
 from samepoint.data.readers.bask import read_bask
 from samepoint.data.readers.blenderproc import read_blenderproc
 from samepoint.data.readers.bop import read_bop
@@ -28,10 +25,10 @@ from samepoint.data.readers.nerfstudio import read_nerfstudio
 from samepoint.data.readers.pdc import read_pdc
 from samepoint.data.readers.tum import read_tum
 from samepoint.data.recording import Dataset, ObjectModel, View
+from samepoint.data.straight import decode_straight
 from samepoint.data.takes import with_takes
 from samepoint.errors import DataError, one_of
 from samepoint.files import clear_disk_errors, folder_written_whole
-from samepoint.geometry.lenses import undistort_image
 
 Reader = Callable[[Path, Path], Dataset]
 """Reads a source; what it must extract (frames of videos, arrays) it puts into the second folder, which is empty and
@@ -109,7 +106,7 @@ def object_mesh(model: ObjectModel) -> ObjectMesh:
 
 def written_view(view: View) -> WrittenView:
     """A view of any data set, ready to be written in the native form."""
-    return with_arrays(view, straightened(view, decode_view(view)))
+    return with_arrays(view, decode_straight(view))
 
 
 def with_arrays(view: View, arrays: DecodedView) -> WrittenView:
@@ -132,23 +129,4 @@ def with_arrays(view: View, arrays: DecodedView) -> WrittenView:
         [(p.object_id, p.camera_from_object) for p in view.placements],
         [p.visible_fraction for p in view.placements],
         arrays.depth_quantiles,
-    )
-
-
-def straightened(view: View, arrays: DecodedView) -> DecodedView:
-    """A view's arrays without the bend of its lens. DataError where that needs intrinsics and there are none."""
-    if view.lens is None or view.lens.straight:
-        return arrays
-    if view.intrinsics is None:
-        raise DataError("a bent image without intrinsics", where=view.image, mend="give its camera matrix")
-    k, lens, quantiles = view.intrinsics, view.lens, arrays.depth_quantiles
-    if quantiles is not None:
-        layers = [undistort_image(layer.astype(np.float32), k, lens, "nearest") for layer in quantiles]
-        quantiles = half_metres(np.stack(layers))
-    return replace(
-        arrays,
-        image=undistort_image(arrays.image, k, lens),
-        depth=None if arrays.depth is None else undistort_image(arrays.depth, k, lens, "nearest"),
-        labels=None if arrays.labels is None else undistort_image(arrays.labels, k, lens, "nearest"),
-        depth_quantiles=quantiles,
     )

@@ -7,20 +7,24 @@ from pathlib import Path
 from samepoint.data.decode import IMAGE_SUFFIXES
 from samepoint.data.readers.bop import is_bop, read_bop
 from samepoint.data.readers.frames import is_frames, read_frames
+from samepoint.data.readers.multi_camera import is_multi_camera, read_multi_camera
 from samepoint.data.readers.photos import has_images, read_photos
 from samepoint.data.readers.recognise import foreign_form
 from samepoint.data.readers.video import VIDEO_SUFFIXES
 from samepoint.data.recording import Dataset
 from samepoint.errors import DataError
 
-FORMS = "a BOP data set, color/ depth/ pose/ with intrinsics.json, a folder of photos, or a video"
+FORMS = (
+    "a BOP data set, color/ depth/ pose/ with intrinsics.json, cameras with calibration.toml, a folder of photos, or"
+    " a video"
+)
 
 
 def open_dataset(path: Path | str, *, cache_dir: Path | None = None) -> Dataset:
     """Reads a data set of any known form (docs/data.md); DataError lists them if it is none.
 
-    The first that fits: BOP (native or foreign), frames, photos. For a form that is imported first the error says
-    how. `cache_dir` takes the frames of a video.
+    The first that fits: BOP (native or foreign), several cameras, frames, photos. For a form that is imported
+    first the error says how. `cache_dir` takes the frames of a video.
     Pixels are not decoded here, so a truncated image is found when they are (`FrameStore`).
     """
     path = Path(path)
@@ -34,6 +38,8 @@ def open_dataset(path: Path | str, *, cache_dir: Path | None = None) -> Dataset:
         raise DataError("this folder is empty", where=path, mend=f"give {FORMS}")
     if is_bop(path):
         return read_bop(path)
+    if is_multi_camera(path):
+        return read_multi_camera(path, cache_dir=cache_dir)
     if form := foreign_form(path):
         mend = (
             f"samepoint data import {form} {path} --out DATA (or give its folder of images, for photos alone)"

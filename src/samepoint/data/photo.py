@@ -16,12 +16,13 @@ from torch import Tensor
 
 from samepoint.data.bop_writer import BopWriter, ObjectMesh
 from samepoint.data.decode import DecodedView, decode_view, depth_values, image_size
-from samepoint.data.importers import straightened, with_arrays
+from samepoint.data.importers import with_arrays
 from samepoint.data.masking import check_mask
 from samepoint.data.plausible import check_depth
 from samepoint.data.readers.bop import read_bop
 from samepoint.data.recording import Dataset, DepthFile, Placement, View
 from samepoint.data.scene_writer import WrittenView
+from samepoint.data.straight import straightened
 from samepoint.errors import DataError
 from samepoint.files import folder_written_whole
 from samepoint.geometry.cameras import unproject

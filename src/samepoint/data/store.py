@@ -15,7 +15,7 @@ import torch
 from jaxtyping import Float, Int, UInt8
 from torch import Tensor
 
-from samepoint.data.decode import DecodedView, decode_view
+from samepoint.data.decode import DecodedView
 from samepoint.data.recording import Dataset, View
 from samepoint.data.store_files import (
     Entry,
@@ -26,6 +26,7 @@ from samepoint.data.store_files import (
     fingerprint,
     open_folder,
 )
+from samepoint.data.straight import decode_straight
 from samepoint.geometry.pixels import resize_intrinsics
 from samepoint.types import Size
 
@@ -93,7 +94,9 @@ class FrameStore:
     def __getitem__(self, i: int) -> Frame:
         r, m, _ = self.index[i]
         view = self.view(i)
-        arrays = decode_view(view, self.max_size) if self._entries is None else self._read(self._entries[i])
+        arrays = (
+            decode_straight(view, self.max_size) if self._entries is None else self._read(self._entries[i])
+        )
         size = (arrays.image.shape[0], arrays.image.shape[1])
         planes = np.ascontiguousarray(arrays.image.transpose(2, 0, 1))
         depth = labels = None

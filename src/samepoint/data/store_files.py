@@ -23,9 +23,10 @@ from typing import BinaryIO
 
 import numpy as np
 
-from samepoint.data.decode import DecodedView, decode_view, fitted_size, image_size
+from samepoint.data.decode import DecodedView, fitted_size, image_size
 from samepoint.data.quantile_files import quantile_number
 from samepoint.data.recording import Dataset, View
+from samepoint.data.straight import decode_straight
 from samepoint.errors import DataError
 from samepoint.files import clear_disk_errors, write_json
 from samepoint.types import Size
@@ -61,6 +62,8 @@ def fingerprint(dataset: Dataset, max_size: int | None) -> str:
     digest = hashlib.sha256(f"{LAYOUT} {max_size}".encode())
     for view in dataset.views():
         digest.update(b"\nview")
+        if view.lens is not None and not view.lens.straight:
+            digest.update(f" {view.lens} {view.intrinsics}".encode())
         for kind, path, scale in _files(view):
             try:
                 status = path.stat()
@@ -162,7 +165,7 @@ def _decoded(views: tuple[View, ...], max_size: int | None) -> Iterator[DecodedV
     ahead = 4 * workers
     with ThreadPoolExecutor(workers) as pool:
         for start in range(0, len(views), ahead):
-            yield from pool.map(lambda view: decode_view(view, max_size), views[start : start + ahead])
+            yield from pool.map(lambda view: decode_straight(view, max_size), views[start : start + ahead])
 
 
 def _append(file: BinaryIO, values: np.ndarray) -> int:

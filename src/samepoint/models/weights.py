@@ -20,16 +20,21 @@ from samepoint.models.keypoints import KeypointConfig, KeypointNetwork, MinedDes
 from samepoint.models.network import DescriptorNetwork
 from samepoint.models.precision import bfloat16_pays
 from samepoint.models.shipped import is_shipped, shipped_config
+from samepoint.models.unet import HeatmapNetwork, UNetConfig
 
 FORMAT, VERSION = "samepoint-run", 1
 MODEL, CONFIG = "model.safetensors", "config.json"
 DESCRIPTORS, KEYPOINTS = "descriptors", "keypoints"
 """A keypoint network's name of its descriptor network, and what stands before the names of all the rest in a file."""
+HEATMAPS = "heatmaps"
+"""Under which config.json lists the names that a heatmap network knows."""
 
 
-def save_network(
-    folder: str | Path, network: DescriptorNetwork | KeypointNetwork, extra: Mapping[str, Any] | None = None
-) -> None:
+Network = DescriptorNetwork | KeypointNetwork | HeatmapNetwork
+"""What a run can hold."""
+
+
+def save_network(folder: str | Path, network: Network, extra: Mapping[str, Any] | None = None) -> None:
     """Write the weights and the configuration; `extra` are more plain values for config.json (method, ...).
 
     Both files are replaced atomically, the weights first. Of a keypoint network the descriptors' weights have the
@@ -41,23 +46,23 @@ def save_network(
     write_whole(Path(folder) / CONFIG, config)
 
 
-def write_config(
-    folder: str | Path, network: DescriptorNetwork | KeypointNetwork, extra: Mapping[str, Any] | None = None
-) -> None:
+def write_config(folder: str | Path, network: Network, extra: Mapping[str, Any] | None = None) -> None:
     """Write config.json alone: a run that has begun. Until the weights follow, `load_network` refuses it."""
     config = _config_bytes(network, extra)
     write_whole(Path(folder) / CONFIG, config)
 
 
-def _config_bytes(network: DescriptorNetwork | KeypointNetwork, extra: Mapping[str, Any] | None) -> bytes:
+def _config_bytes(network: Network, extra: Mapping[str, Any] | None) -> bytes:
     config = {**(extra or {}), "format": FORMAT, "version": VERSION, "network": network.config.to_json()}
     if isinstance(network, KeypointNetwork):
         config["keypoints"] = network.keypoints.to_json()
+    if isinstance(network, HeatmapNetwork):
+        config[HEATMAPS] = list(network.keypoints)
     return (json.dumps(config, indent=2) + "\n").encode()
 
 
-def _state(network: DescriptorNetwork | KeypointNetwork) -> dict[str, Tensor]:
-    if isinstance(network, DescriptorNetwork):
+def _state(network: Network) -> dict[str, Tensor]:
+    if not isinstance(network, KeypointNetwork):
         return network.state_dict()
     own, heads = f"{DESCRIPTORS}.", f"{KEYPOINTS}."
     return {
@@ -75,6 +80,9 @@ def load_network(
     It runs in bfloat16 where the device is faster in it.
     """
     network = load_whole(folder, device)
+    if isinstance(network, HeatmapNetwork):
+        mend = "give a run of another method; this one finds its own keypoints"
+        raise RunError("this run has named keypoints and no descriptors", where=folder, mend=mend)
     if isinstance(network, KeypointNetwork):
         network = network.descriptors if network.orientation is None else MinedDescriptors(network)
     return network, read_config(folder)
@@ -91,7 +99,18 @@ def load_keypoints(
     return network, read_config(folder)
 
 
-def load_whole(folder: str | Path, device: str | torch.device = "cpu") -> DescriptorNetwork | KeypointNetwork:
+def load_heatmaps(
+    folder: str | Path, device: str | torch.device = "cpu"
+) -> tuple[HeatmapNetwork, dict[str, Any]]:
+    """The heatmap network of a run folder of `samepoint train s3k`, like `load_network`."""
+    network = load_whole(folder, device)
+    if not isinstance(network, HeatmapNetwork):
+        mend = "give a run of samepoint train s3k"
+        raise RunError("this run has no heatmaps of named keypoints", where=folder, mend=mend)
+    return network, read_config(folder)
+
+
+def load_whole(folder: str | Path, device: str | torch.device = "cpu") -> Network:
     """All that was trained, in evaluation mode."""
     config = read_config(folder)
     path = shipped.WEIGHTS if is_shipped(folder) else Path(folder) / MODEL
@@ -115,14 +134,16 @@ def load_whole(folder: str | Path, device: str | torch.device = "cpu") -> Descri
     return network.to(device).eval()
 
 
-def _made(config: Mapping[str, Any]) -> DescriptorNetwork | KeypointNetwork:
+def _made(config: Mapping[str, Any]) -> Network:
+    if HEATMAPS in config:
+        return HeatmapNetwork(UNetConfig.from_json(config["network"]), tuple(config[HEATMAPS]))
     described = NetworkConfig.from_json(config["network"])
     if "keypoints" not in config:
         return DescriptorNetwork(described)
     return KeypointNetwork(described, KeypointConfig.from_json(config["keypoints"]))
 
 
-def _load_state(network: DescriptorNetwork | KeypointNetwork, state: Mapping[str, Tensor]) -> None:
+def _load_state(network: Network, state: Mapping[str, Tensor]) -> None:
     """The inverse of `_state`."""
     if isinstance(network, KeypointNetwork):
         heads = f"{KEYPOINTS}."

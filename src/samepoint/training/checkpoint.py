@@ -11,7 +11,7 @@ import torch
 from samepoint.errors import DataError, RunError, SamepointError
 from samepoint.files import written_whole
 
-VERSION = 1
+VERSION = 2
 
 
 def checkpoint_path(run: Path) -> Path:

@@ -24,7 +24,7 @@ from samepoint.errors import RunError
 from samepoint.training.checkpoint import read_checkpoint, write_checkpoint
 from samepoint.training.loader import StepBatches, generator_for, step_loader
 from samepoint.training.log import ProgressLine, TrainingLog
-from samepoint.training.plan import Stage, stage_at
+from samepoint.training.plan import Ramp, Stage, stage_at
 from samepoint.training.schedule import rate_factor
 from samepoint.training.settings import TrainingSettings
 from samepoint.training.signals import stop_signals
@@ -77,9 +77,7 @@ class Trainer:
         self.settings, self.stages, self.run_folder, self.identity = settings, stages, run, dict(identity)
         self.fabric = fabric
         optimizer = torch.optim.AdamW(
-            [parameter for parameter in network.parameters() if parameter.requires_grad],
-            lr=settings.lr,
-            weight_decay=settings.weight_decay,
+            decayed_but_biases(network), lr=settings.lr, weight_decay=settings.weight_decay
         )
         self.bare = network.to(self.fabric.device)
         self.network = _UnderPrecision(self.fabric, self.fabric.strategy.setup_module(self.bare))
@@ -132,8 +130,9 @@ class Trainer:
         loader = iter(step_loader(batches, settings.workers))
         meter, saved, tick = Meter(), time.monotonic(), time.monotonic()
         while self._progress() < 1 and stage_at(self.stages, self._progress())[0] == index:
-            lr = self._set_rate(stage_at(self.stages, self._progress())[1])
-            terms = self._step(stage, loader, meter)
+            _, passed = stage_at(self.stages, self._progress())
+            lr = self._set_rate(passed)
+            terms = self._step(stage, loader, meter, passed)
             meter.add(terms)
             now = time.monotonic()
             self.position.step += 1
@@ -154,8 +153,9 @@ class Trainer:
                 self._save()
                 saved = time.monotonic()
 
-    def _step(self, stage: Stage, loader: Any, meter: Meter) -> dict[str, Tensor]:
-        """One optimiser step over `accumulate` micro-batches of every part of the stage."""
+    def _step(self, stage: Stage, loader: Any, meter: Meter, passed: float) -> dict[str, Tensor]:
+        """One optimiser step over `accumulate` micro-batches of every part of the stage, of which the share `passed`
+        is over."""
         settings, logged = self.settings, {}
         torch.manual_seed(generator_for(settings.seed, self.position.step, "global").initial_seed())
         for micro in range(settings.accumulate):
@@ -164,7 +164,7 @@ class Trainer:
             meter.waited += time.monotonic() - asked
             last = micro == settings.accumulate - 1
             with self.network.without_sync(not last):
-                terms = self._terms(stage, batches, micro)
+                terms = self._terms(stage, batches, micro, passed)
                 self.fabric.backward(terms["loss"] / settings.accumulate)
             logged = {name: value.detach() for name, value in terms.items()}
         if settings.clip_norm > 0:
@@ -194,14 +194,17 @@ class Trainer:
             )
         return bool(stopped)
 
-    def _terms(self, stage: Stage, batches: tuple[Any, ...], micro: int) -> dict[str, Tensor]:
+    def _terms(self, stage: Stage, batches: tuple[Any, ...], micro: int, passed: float) -> dict[str, Tensor]:
         """The weighted sum of the parts as `loss`, and every part's numbers under its name."""
         terms: dict[str, Tensor] = {}
         total: Tensor | None = None
         for part, batch in zip(stage.parts, batches, strict=True):
+            weight = part.weight_at(passed)
+            if weight == 0 and isinstance(part.weight, Ramp):
+                continue
             key = (self.settings.seed, self.fabric.global_rank, self.position.step, micro, part.name)
             found = part.objective(self.network, to_device(batch, self.fabric.device), generator_for(*key))
-            weighted = part.weight * found["loss"]
+            weighted = weight * found["loss"]
             total = weighted if total is None else total + weighted
             terms |= {f"{part.name}/{name}": value for name, value in found.items()}
         assert total is not None, "a stage has at least one part"
@@ -239,6 +242,14 @@ class Trainer:
         self.optimizer.load_state_dict(state["optimizer"])
         self.fabric.strategy.precision.load_state_dict(state["precision"])
         self.position = Position(state["step"], state["seconds"])
+
+
+def decayed_but_biases(network: nn.Module) -> list[dict[str, Any]]:
+    """The trained parameters in two groups: biases have no weight decay (seed 003, section 3.2)."""
+    trained = [(name, value) for name, value in network.named_parameters() if value.requires_grad]
+    biases = [value for name, value in trained if name.rsplit(".", 1)[-1] == "bias"]
+    others = [value for name, value in trained if name.rsplit(".", 1)[-1] != "bias"]
+    return [{"params": others}, {"params": biases, "weight_decay": 0.0}]
 
 
 def freeze_norm(network: nn.Module) -> None:

@@ -24,13 +24,34 @@ class Source(Protocol):
 
 
 @dataclass(frozen=True)
+class Ramp:
+    """A weight that is 0 up to the share `start` of its stage, `weight` from the share `end` on, linear between."""
+
+    weight: float
+    start: float
+    end: float
+
+    def at(self, progress: float) -> float:
+        if progress < self.start:
+            return 0.0
+        return self.weight * min(1.0, (progress - self.start) / max(1e-9, self.end - self.start))
+
+
+@dataclass(frozen=True)
 class Part:
-    """One term of a training step: batches from a source, an objective, and the weight of its loss."""
+    """One term of a training step: batches from a source, an objective, and the weight of its loss.
+
+    While the weight is 0 the objective is not called.
+    """
 
     name: str
     source: Source
     objective: Objective
-    weight: float = 1.0
+    weight: float | Ramp = 1.0
+
+    def weight_at(self, progress: float) -> float:
+        """The weight when so large a share of the stage is over."""
+        return self.weight.at(progress) if isinstance(self.weight, Ramp) else self.weight
 
 
 @dataclass(frozen=True)

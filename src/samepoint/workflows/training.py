@@ -18,10 +18,9 @@ from samepoint.data.store import FrameStore
 from samepoint.errors import DataError, RunError
 from samepoint.files import write_json
 from samepoint.models.config import NetworkConfig
-from samepoint.models.keypoints import KeypointNetwork
-from samepoint.models.network import DescriptorNetwork
 from samepoint.models.shipped import fits_shipped
-from samepoint.models.weights import read_config, save_network, write_config
+from samepoint.models.unet import UNetConfig
+from samepoint.models.weights import Network, read_config, save_network, write_config
 from samepoint.training.checkpoint import checkpoint_path, read_checkpoint
 from samepoint.training.engine import Trainer
 from samepoint.training.plan import Stage
@@ -32,18 +31,16 @@ from samepoint.training.settings import Precision, TrainingSettings
 
 @runtime_checkable
 class Recipe(Protocol):
-    """A method: its name, the descriptor network it trains, what it trains on a store of frames (that network, or one
-    with more on top), its stages (`from_run`: going on from the weights of another run, as against random or
-    pre-trained ones), and itself with another size of its batches."""
+    """A method: its name, the descriptor network (or U-Net) it trains, what it trains on a store of frames (that
+    network, or one with more on top), its stages (`from_run`: going on from the weights of another run, as against
+    random or pre-trained ones), and itself with another size of its batches."""
 
     name: ClassVar[str]
 
     @property
-    def network(self) -> NetworkConfig: ...
+    def network(self) -> NetworkConfig | UNetConfig: ...
 
-    def build(
-        self, store: FrameStore, init: str | Path, generator: torch.Generator
-    ) -> DescriptorNetwork | KeypointNetwork: ...
+    def build(self, store: FrameStore, init: str | Path, generator: torch.Generator) -> Network: ...
 
     def stages(self, store: FrameStore, *, from_run: bool = False) -> tuple[Stage, ...]: ...
 
@@ -107,11 +104,11 @@ def train(
     return metrics
 
 
-def initial(init: str, network: NetworkConfig) -> str:
+def initial(init: str, network: NetworkConfig | UNetConfig) -> str:
     """`init`, with "auto" settled."""
     if init != "auto":
         return init
-    return "pretrained" if fits_shipped(network) else "random"
+    return "pretrained" if isinstance(network, NetworkConfig) and fits_shipped(network) else "random"
 
 
 def _precision(out: Path, settings: TrainingSettings, resume: bool) -> Precision:
@@ -123,7 +120,7 @@ def _precision(out: Path, settings: TrainingSettings, resume: bool) -> Precision
 
 def _fit(
     fabric: Fabric,
-    network: DescriptorNetwork | KeypointNetwork,
+    network: Network,
     stages: tuple[Stage, ...],
     settings: TrainingSettings,
     out: Path,

@@ -50,6 +50,35 @@ def read_video(path: Path, folder: Path, criteria: QualityFilter, max_frames: in
     return Recording(path.stem, "photos", moments)
 
 
+def all_frames(path: Path, folder: Path) -> list[Path]:
+    """Every frame of a video as a JPEG file, 000000.jpg and on, kept below `folder`."""
+    status = path.stat()
+    key = f"{path.resolve()} {status.st_size} {status.st_mtime_ns} all"
+    target = folder / hashlib.sha256(key.encode()).hexdigest()[:32]
+    if not (target / "index.json").exists():
+        with clear_disk_errors(target):
+            folder.mkdir(parents=True, exist_ok=True)
+            draft = Path(tempfile.mkdtemp(dir=folder, prefix=".building-"))
+            try:
+                names = [_write_frame(draft, i, image) for i, (image, _) in enumerate(_frames(path))]
+                if not names:
+                    mend = "convert it to MP4 (H.264)"
+                    raise DataError("no frame of this video can be decoded", where=path, mend=mend)
+                write_json(draft / "index.json", {"images": names})
+                if not target.exists():
+                    os.rename(draft, target)
+            finally:
+                shutil.rmtree(draft, ignore_errors=True)
+    return [target / name for name in read_json(target / "index.json")["images"]]
+
+
+def _write_frame(folder: Path, i: int, image: np.ndarray) -> str:
+    _, content = cv2.imencode(".jpg", image[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
+    name = f"{i:06d}.jpg"
+    (folder / name).write_bytes(content.tobytes())
+    return name
+
+
 def _extract(path: Path, draft: Path, criteria: QualityFilter, max_frames: int) -> None:
     measures, times = [], []
     for image, time in _frames(path):
@@ -64,9 +93,7 @@ def _extract(path: Path, draft: Path, criteria: QualityFilter, max_frames: int) 
     wanted = set(chosen)
     for i, (image, _) in enumerate(_frames(path)):
         if i in wanted:
-            quality = [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY]
-            _, content = cv2.imencode(".jpg", image[..., ::-1], quality)
-            (draft / f"{i:06d}.jpg").write_bytes(content.tobytes())
+            _write_frame(draft, i, image)
     text = str(selection) + (
         f", of these {len(chosen)} evenly chosen" if len(chosen) < len(selection.kept) else ""
     )

@@ -1,0 +1,202 @@
+"""Recordings of several calibrated cameras (docs/multi-camera.md): a folder or a video a camera, Anipose's TOML."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from samepoint.data.decode import IMAGE_SUFFIXES, image_size
+from samepoint.data.readers.video import VIDEO_SUFFIXES, all_frames
+from samepoint.data.recording import Dataset, Moment, Recording, Split, View
+from samepoint.data.rig.anipose import read_calibration
+from samepoint.data.rig.camera import Calibration, Camera
+from samepoint.data.rig.tables import LABELS, POINTS, STILL, TIMES, number, read_table
+from samepoint.data.store_files import default_cache
+from samepoint.errors import DataError
+
+CALIBRATION, CALIBRATIONS = "calibration.toml", "calibration"
+SPLITS: tuple[tuple[str, Split], ...] = (("train", "train"), ("val", "validation"), ("test", "test"))
+
+
+def is_multi_camera(path: Path) -> bool:
+    """Whether a folder is such a recording or holds some."""
+    return _is_recording(path) or any(_is_recording(below) for below in path.iterdir() if below.is_dir())
+
+
+def read_multi_camera(path: Path, *, cache_dir: Path | None = None) -> Dataset:
+    """The recordings at or below `path`. Frames of videos are extracted into `cache_dir` (default: the user's cache).
+
+    A camera may miss moments. DataError for a calibration without images or images without calibration, images that
+    do not have the calibrated size, and tables that name what there is not.
+    """
+    path, cache = Path(path), (cache_dir or default_cache().parent) / "videos"
+    if _is_recording(path):
+        return Dataset(path, (_recording(path, path.resolve().name, cache),))
+    folders = sorted(below for below in path.iterdir() if below.is_dir() and _is_recording(below))
+    return Dataset(path, tuple(_recording(folder, folder.name, cache) for folder in folders))
+
+
+def _is_recording(path: Path) -> bool:
+    return (path / CALIBRATION).is_file() or next((path / CALIBRATIONS).glob("*.toml"), None) is not None
+
+
+def _split(name: str) -> Split | None:
+    return next((split for prefix, split in SPLITS if name.startswith(prefix)), None)
+
+
+def _recording(folder: Path, name: str, cache: Path) -> Recording:
+    tables = _Tables.read(folder)
+    calibrations = _Calibrations(folder)
+    images = {camera: _images(folder, camera, cache) for camera in calibrations.names}
+    _check_cameras(folder, images)
+    moments = sorted({moment for files in images.values() for moment in files})
+    tables.check(folder, images, moments)
+    made = tuple(
+        Moment(
+            tuple(
+                _view(calibrations.of(moment)[camera], files[moment], folder)
+                for camera, files in images.items()
+                if moment in files
+            ),
+            tables.time(moment),
+            moment,
+            moment,
+            tables.clicks.get(moment, {}),
+            tables.truth.get(moment, {}),
+        )
+        for moment in moments
+    )
+    still = tuple(tables.range_of(entry, moments) for entry in tables.still)
+    return Recording(name, "rig", made, _split(name), still=still)
+
+
+class _Calibrations:
+    """One calibration for all moments, or one each."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self._read = folder, {}
+        fixed = folder / CALIBRATION
+        self.fixed: Calibration | None = read_calibration(fixed) if fixed.is_file() else None
+        first = next(iter(sorted((folder / CALIBRATIONS).glob("*.toml"))), None)
+        self.names = tuple(self.fixed or (self.of(first.stem) if first else {}))
+
+    def of(self, moment: str) -> Calibration:
+        if self.fixed is not None:
+            return self.fixed
+        if moment not in self._read:
+            path = self.folder / CALIBRATIONS / f"{moment}.toml"
+            if not path.is_file():
+                mend = f"give {path.name}, or one {CALIBRATION} for all moments"
+                raise DataError(f"moment {moment} has no calibration", where=path.parent, mend=mend)
+            self._read[moment] = read_calibration(path)
+            wanted = getattr(self, "names", tuple(self._read[moment]))
+            if missing := [name for name in wanted if name not in self._read[moment]]:
+                mend = "every moment's calibration has the same cameras"
+                raise DataError(f"camera {missing[0]} is missing", where=path, mend=mend)
+        return self._read[moment]
+
+
+def _images(folder: Path, camera: str, cache: Path) -> dict[str, Path]:
+    """Images of a camera by moment."""
+    if (folder / camera).is_dir():
+        files = sorted(p for p in (folder / camera).iterdir() if p.suffix.lower() in IMAGE_SUFFIXES)
+        found = {path.stem: path for path in files}
+        if len(found) < len(files):
+            double = next(p for p in files if found[p.stem] != p)
+            mend = "keep one of them"
+            raise DataError(f"two images are named {double.stem}", where=double.parent, mend=mend)
+        return found
+    videos = [p for p in folder.glob(f"{camera}.*") if p.suffix.lower() in VIDEO_SUFFIXES]
+    if len(videos) > 1:
+        raise DataError(f"camera {camera} has {len(videos)} videos", where=folder, mend="keep one of them")
+    return {path.stem: path for path in all_frames(videos[0], cache)} if videos else {}
+
+
+def _check_cameras(folder: Path, images: Mapping[str, Mapping[str, Path]]) -> None:
+    missing = [camera for camera, files in images.items() if not files]
+    if missing:
+        what = f"camera {missing[0]} is calibrated but has no images"
+        mend = f"add the folder {missing[0]}/ or {missing[0]}.mp4, or take it out of the calibration"
+        raise DataError(what, where=folder, mend=mend)
+    if len(images) < 2:
+        raise DataError("has one camera", where=folder, mend="S3K needs two or more calibrated cameras")
+
+
+def _view(camera: Camera, image: Path, folder: Path) -> View:
+    size = image_size(image)
+    if size != camera.size:
+        (h, w), (ch, cw) = size, camera.size
+        mend = "calibrate at the size that is recorded, or scale size and matrix in the calibration"
+        what = f"this image is {w}x{h}, camera {camera.name} is calibrated for {cw}x{ch}"
+        raise DataError(what, where=image, mend=mend)
+    return View(camera.name, image, camera.intrinsics, camera.world_from_camera, lens=camera.lens)
+
+
+@dataclass(frozen=True)
+class _Tables:
+    """What the CSV files say, with the places to name in errors."""
+
+    clicks: dict[str, dict[str, dict[str, tuple[float, float]]]]
+    truth: dict[str, dict[str, torch.Tensor]]
+    times: dict[str, dict[str, float]]
+    still: tuple[tuple[str, str, str], ...]
+    places: dict[tuple[str, str], str]
+
+    @staticmethod
+    def read(folder: Path) -> _Tables:
+        clicks: dict[str, dict[str, dict[str, tuple[float, float]]]] = {}
+        truth: dict[str, dict[str, torch.Tensor]] = {}
+        times: dict[str, dict[str, float]] = {}
+        places: dict[tuple[str, str], str] = {}
+        for where, row in _rows(folder / "labels.csv", LABELS):
+            of_camera = clicks.setdefault(row["moment"], {}).setdefault(row["camera"], {})
+            if row["keypoint"] in of_camera:
+                mend = "keep one of the two lines"
+                raise DataError(f"{row['keypoint']} is labelled twice in this view", where=where, mend=mend)
+            of_camera[row["keypoint"]] = (number(row["u"], "u", where), number(row["v"], "v", where))
+            places.setdefault((row["moment"], row["camera"]), where)
+        for where, row in _rows(folder / "points.csv", POINTS):
+            xyz = torch.tensor([number(row[axis], axis, where) for axis in "xyz"], dtype=torch.float32)
+            truth.setdefault(row["moment"], {})[row["keypoint"]] = xyz
+            places.setdefault((row["moment"], ""), where)
+        for where, row in _rows(folder / "times.csv", TIMES):
+            times.setdefault(row["moment"], {})[row["camera"]] = number(row["time"], "time", where)
+            places.setdefault((row["moment"], row["camera"]), where)
+        still = tuple((where, row["first"], row["last"]) for where, row in _rows(folder / "still.csv", STILL))
+        return _Tables(clicks, truth, times, still, places)
+
+    def time(self, moment: str) -> float | None:
+        known = self.times.get(moment, {}).values()
+        return sum(known) / len(known) if known else None
+
+    def check(self, folder: Path, images: Mapping[str, Mapping[str, Path]], moments: list[str]) -> None:
+        """DataError where a table names a camera or a moment that there is not."""
+        known = set(moments)
+        for (moment, camera), where in self.places.items():
+            if camera and camera not in images:
+                listed = ", ".join(images)
+                raise DataError(f"there is no camera {camera!r}", where=where, mend=f"known are: {listed}")
+            if moment not in known:
+                mend = f"moments are named like the images, such as {moments[0]}"
+                raise DataError(f"there is no moment {moment!r}", where=where, mend=mend)
+            if camera and moment not in images[camera]:
+                mend = f"restore {camera}/{moment}, or remove the line"
+                raise DataError(f"camera {camera} has no image of {moment}", where=where, mend=mend)
+
+    @staticmethod
+    def range_of(entry: tuple[str, str, str], moments: list[str]) -> tuple[int, int]:
+        where, first, last = entry
+        for name in (first, last):
+            if name not in moments:
+                mend = f"moments are named like the images, such as {moments[0]}"
+                raise DataError(f"there is no moment {name!r}", where=where, mend=mend)
+        if moments.index(first) > moments.index(last):
+            raise DataError(f"{first} comes after {last}", where=where, mend="write the earlier one first")
+        return moments.index(first), moments.index(last)
+
+
+def _rows(path: Path, columns: tuple[str, ...]) -> list[tuple[str, dict[str, str]]]:
+    return read_table(path, columns) if path.is_file() else []

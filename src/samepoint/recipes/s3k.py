@@ -1,0 +1,187 @@
+"""S3K: named 3-D keypoints from calibrated cameras and a handful of labels (seed 003, arXiv 2009.14711).
+
+One network gives every view a heatmap for each keypoint. Where a moment is labelled, the labels' 3-D point projected
+into all views is what the heatmaps should say. Where it is not, the point on which the views agree best takes its
+place: the views teach one another.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field, replace
+from functools import partial
+from pathlib import Path
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from samepoint.correspondence.collapse import shares
+from samepoint.correspondence.views import Weighting, agree, look
+from samepoint.data.augmentation import Augmentation, change_appearance
+from samepoint.data.rig_sampling import LookFor, RigMoments, RigSource, largest, rig_moments, visible
+from samepoint.data.store import FrameStore
+from samepoint.errors import DataError
+from samepoint.geometry.warps import random_warp, warp_images, warp_intrinsics
+from samepoint.models.unet import HeatmapNetwork, UNetConfig
+from samepoint.models.weights import load_heatmaps
+from samepoint.objectives.heatmaps import heatmap_divergence
+from samepoint.training.plan import Part, Ramp, Stage
+from samepoint.types import Heatmaps, RigBatch, Size
+
+FEW = 10
+"""Labelled moments below which S3K fails (seed 003, section 4.1: 3 fail, 10 suffice)."""
+
+
+@dataclass(frozen=True)
+class SelfSupervision:
+    """The unlabelled part: its `weight`, which is 0 for the share `start` of the training and grows until `full`;
+    `weighting`, how a view's say falls as its heatmap widens."""
+
+    weight: float = 1.0
+    start: float = 0.15
+    full: float = 0.4
+    weighting: Weighting = "rational"
+
+    def __post_init__(self) -> None:
+        if self.weight < 0 or not 0 <= self.start <= self.full <= 1:
+            line = f"weight {self.weight:g} from {self.start:g} to {self.full:g} of the training"
+            mend = "weight is 0 or more, and 0 <= start <= full <= 1"
+            raise DataError(line, where="--self-supervision", mend=mend)
+
+
+@dataclass(frozen=True)
+class S3k:
+    """Named 3-D keypoints from a few labels and many unlabelled moments of calibrated cameras.
+
+    `sigma`: width of the target heatmaps, pixels of the training images. `labelled` and `unlabelled`: moments of each
+    kind a step. `look_for`: "everywhere" (every view shows every keypoint, perhaps hidden) or "labelled" (only the
+    cameras that somebody labelled it in). Of `augmentation` (of each view on its own) rotation, scale, translation,
+    colour, grey and noise are used; the camera matrix follows.
+    """
+
+    name: ClassVar[str] = "s3k"
+
+    network: UNetConfig = field(default_factory=UNetConfig)
+    sigma: float = 2.0
+    self_supervision: SelfSupervision = field(default_factory=SelfSupervision)
+    labelled: int = 4
+    unlabelled: int = 4
+    look_for: LookFor = "everywhere"
+    augmentation: Augmentation = field(
+        default_factory=lambda: Augmentation(
+            rotation=20.0, scale=(0.85, 1.18), translation=0.05, perspective=0.0, colour=0.2, grey=0.0
+        )
+    )
+
+    def __post_init__(self) -> None:
+        if not self.sigma > 0:
+            raise DataError(f"sigma is {self.sigma:g}", where="--sigma", mend="give pixels, such as 2")
+        for name in ("labelled", "unlabelled"):
+            if getattr(self, name) < 1:
+                raise DataError(
+                    f"{getattr(self, name)} moments a step", where=f"--{name}", mend="give 1 or more"
+                )
+
+    def with_batch(self, size: int) -> S3k:
+        """The same with `size` labelled and as many unlabelled moments a step."""
+        return replace(self, labelled=size, unlabelled=size)
+
+    def moments(self, store: FrameStore) -> RigMoments:
+        """What there is to train on. DataError where nothing is labelled in two views."""
+        found = rig_moments(store.dataset, self.look_for)
+        if not found.labelled:
+            mend = "label each keypoint in at least two views of a moment"
+            raise DataError("no moment is labelled in two views", where=store.dataset.root, mend=mend)
+        return found
+
+    def build(self, store: FrameStore, init: str | Path, generator: torch.Generator) -> HeatmapNetwork:
+        """A network for the keypoints that are labelled, from random weights or those of a run with these very
+        keypoints."""
+        names = self.moments(store).names
+        network = HeatmapNetwork(self.network, names, generator)
+        if init not in ("random", "pretrained"):
+            trained, _ = load_heatmaps(init)
+            if trained.keypoints != names or trained.config != self.network:
+                mend = "start from a run of the same network and keypoints"
+                raise DataError(f"has keypoints {', '.join(trained.keypoints)}", where=init, mend=mend)
+            network.load_state_dict(trained.state_dict())
+        return network
+
+    def stages(self, store: FrameStore, *, from_run: bool = False) -> tuple[Stage, ...]:
+        moments, size = self.moments(store), largest(store)
+        source = RigSource(store, moments, tuple(moments.labelled), self.labelled, size)
+        parts = [Part("labelled", source, self.supervised)]
+        own = self.self_supervision
+        if moments.unlabelled and own.weight > 0:
+            source = RigSource(store, moments, tuple(moments.unlabelled), self.unlabelled, size)
+            objective = partial(self.self_supervised, shape=moments.xyz)
+            weight = own.weight if from_run else Ramp(own.weight, own.start, own.full)
+            parts.append(Part("unlabelled", source, objective, weight))
+        return (Stage("s3k", tuple(parts)),)
+
+    def supervised(
+        self, network: nn.Module, batch: RigBatch, generator: torch.Generator
+    ) -> dict[str, Tensor]:
+        """KL from the labels' targets in all views (section 3.1)."""
+        batch = self.augmented(batch, generator)
+        heatmaps = network(batch.image.flatten(0, 1))
+        loss, uv, valid = self._divergence(heatmaps, batch, batch.xyz)
+        found = agree(heatmaps, *_cameras(batch), visible(batch), self.sigma)
+        return {"loss": loss, "pixels": _rms(found.uv.detach() - uv, valid)}
+
+    def self_supervised(
+        self, network: nn.Module, batch: RigBatch, generator: torch.Generator, *, shape: Tensor
+    ) -> dict[str, Tensor]:
+        """KL from the targets on which the views agree, of keypoints without label (section 3.2, eqs. 2 and 3).
+
+        `spread`: how far apart the keypoints are found, and `travel`: how far they move from moment to moment, as
+        shares of the same of the labels (`shape`); near 0 they have collapsed."""
+        batch = self.augmented(batch, generator)
+        heatmaps = network(batch.image.flatten(0, 1))
+        with torch.no_grad():  # the target is not back-propagated through
+            agreed = agree(
+                heatmaps, *_cameras(batch), visible(batch), self.sigma, self.self_supervision.weighting
+            )
+        unlabelled = ~batch.xyz.isfinite().all(-1, keepdim=True)
+        loss, uv, valid = self._divergence(heatmaps, batch, agreed.xyz.where(unlabelled, torch.nan))
+        return {
+            "loss": loss,
+            "pixels": _rms(agreed.uv - uv, valid),
+            **shares(agreed.xyz, shape.to(agreed.xyz)),
+        }
+
+    def augmented(self, batch: RigBatch, generator: torch.Generator) -> RigBatch:
+        """Every view turned, scaled and shifted on its own, its camera matrix with it, and its colours changed."""
+        moments, cameras = batch.present.shape
+        size, changes = _size(batch), self.augmentation
+        warp = random_warp(
+            generator, moments * cameras, size, size, rotation=math.radians(changes.rotation),
+            scale=changes.scale, translation=changes.translation,
+        ).to(batch.image)  # fmt: skip
+        images = change_appearance(warp_images(batch.image.flatten(0, 1), warp, size), changes, generator)
+        intrinsics = warp_intrinsics(warp.unflatten(0, (moments, cameras)), batch.intrinsics)
+        return replace(batch, image=images.unflatten(0, (moments, cameras)), intrinsics=intrinsics)
+
+    def _divergence(self, heatmaps: Heatmaps, batch: RigBatch, xyz: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """The loss towards the projections of `xyz` (those inside their image), these, and which count."""
+        uv, inside = look(xyz, *_cameras(batch), _size(batch))
+        valid = inside & visible(batch)
+        loss = heatmap_divergence(
+            heatmaps.logits, heatmaps.cells, uv.flatten(0, 1), valid.flatten(0, 1), self.sigma
+        )
+        return loss, uv, valid
+
+
+def _cameras(batch: RigBatch) -> tuple[Tensor, Tensor]:
+    return batch.intrinsics, batch.world_from_camera
+
+
+def _size(batch: RigBatch) -> Size:
+    return batch.image.shape[-2], batch.image.shape[-1]
+
+
+def _rms(error: Tensor, valid: Tensor) -> Tensor:
+    """Root of the mean squared length (pixels) of the errors that count; 0 where none does."""
+    square = error.square().sum(-1).masked_fill(~valid, 0.0)
+    return (square.sum() / valid.sum().clamp(min=1)).sqrt()
