@@ -1,0 +1,110 @@
+"""Calibrations in Anipose's form, a TOML table a camera (docs/multi-camera.md): read and written."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+from samepoint.data.rig.camera import Calibration, Camera
+from samepoint.data.rig.camera_checks import AGAIN, add_camera, checked_camera, lens_of, motion_of
+from samepoint.errors import DataError
+from samepoint.files import write_whole
+
+METADATA = "metadata"
+KEYS = ("name", "size", "matrix", "distortions", "rotation", "translation")
+
+
+def read_calibration(path: Path) -> dict[str, Camera]:
+    """The cameras by name, in the file's order; metres, float32.
+
+    A camera is a table whose name begins with cam_ or that holds a matrix; other tables and keys are left alone.
+    DataError naming the file, the camera and the key for whatever is missing, wrong or there twice.
+    """
+    path = Path(path)
+    content = _read(path)
+    scale = _metres_per_unit(content.get(METADATA, {}), path)
+    cameras: dict[str, Camera] = {}
+    for key, table in content.items():
+        if key != METADATA and isinstance(table, dict) and (key.startswith("cam_") or "matrix" in table):
+            add_camera(cameras, _camera(table, scale, f"{path}, {key}"), path)
+    if not cameras:
+        mend = "it has a table [cam_0] with name, size, matrix, distortions, rotation and translation"
+        raise DataError("holds no camera", where=path, mend=mend)
+    return cameras
+
+
+def write_calibration(path: Path, cameras: Calibration, metres_per_unit: float = 1.0) -> None:
+    """Writes what `read_calibration` reads, whole or not at all. Translations are written in units of
+    `metres_per_unit`; `read_calibration` gives back the same numbers, poses to float32's last digit."""
+    checked: dict[str, Camera] = {}
+    blocks: list[str] = []
+    for index, camera in enumerate(cameras.values()):
+        lines = _lines(camera, metres_per_unit)
+        # What is written can be read: a wrong camera is found here, not by who opens the file.
+        add_camera(checked, _camera(tomllib.loads(lines), metres_per_unit, f"camera {camera.name!r}"), path)
+        blocks.append(f"[cam_{index}]\n{lines}")
+    scale = _metres_per_unit({"metres_per_unit": metres_per_unit}, path)
+    blocks.append(f"[{METADATA}]\nmetres_per_unit = {scale!r}\n")
+    write_whole(Path(path), "\n".join(blocks).encode())
+
+
+def _camera(table: dict[str, Any], scale: float, where: str) -> Camera:
+    name = table.get("name")
+    where = f"{where} ({name})" if isinstance(name, str) else where
+    missing = [key for key in KEYS if key not in table]
+    if missing:
+        raise DataError(f"has no {' and no '.join(missing)}", where=where, mend=AGAIN)
+    fisheye = table.get("fisheye", False)
+    if not isinstance(fisheye, bool):
+        raise DataError(f"fisheye is {fisheye!r}", where=where, mend="write true or false")
+    lens = lens_of(table["distortions"], fisheye, f"{where}, distortions")
+    pose = motion_of(table["rotation"], table["translation"], scale, where)
+    return checked_camera(str(name), table["size"], table["matrix"], lens, pose, where)
+
+
+def _metres_per_unit(metadata: Any, path: Path) -> float:
+    scale = metadata.get("metres_per_unit", 1) if isinstance(metadata, dict) else metadata
+    good = isinstance(scale, int | float) and not isinstance(scale, bool) and 0 < scale < float("inf")
+    if not good:
+        mend = "write 1 for metres, 0.001 for millimetres"
+        raise DataError(f"metres_per_unit is {scale!r}, not a number above 0", where=path, mend=mend)
+    return float(scale)
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise DataError("this file does not exist", where=path, mend="check the path") from error
+    except OSError as error:
+        raise DataError(f"cannot be read ({error.strerror})", where=path) from error
+    except ValueError as error:  # of TOML, or of UTF-8
+        line = " ".join(str(error).split())
+        raise DataError(f"is not valid TOML ({line})", where=path, mend=AGAIN) from error
+
+
+def _lines(camera: Camera, metres_per_unit: float) -> str:
+    height, width = camera.size
+    world_from_camera = camera.world_from_camera.double().numpy()
+    rotation = world_from_camera[:3, :3].T
+    translation = -rotation @ world_from_camera[:3, 3] / metres_per_unit
+    lens = camera.lens
+    values = {
+        "name": json.dumps(camera.name, ensure_ascii=False),
+        "size": [width, height],
+        "matrix": camera.intrinsics.double().tolist(),
+        "distortions": [0.0] * 5 if lens is None else list(lens.coefficients),
+        "rotation": _vector(rotation).tolist(),
+        "translation": translation.tolist(),
+        "fisheye": "true" if lens is not None and lens.model == "fisheye" else "false",
+    }
+    return "".join(f"{key} = {value}\n" for key, value in values.items())
+
+
+def _vector(rotation: np.ndarray) -> np.ndarray:
+    return cv2.Rodrigues(rotation)[0].ravel()
