@@ -20,8 +20,8 @@ from samepoint.sim.blender.shapes import shape_of
 from samepoint.sim.cameras import look_at
 from samepoint.sim.families import Model
 from samepoint.sim.pool import Instance, Slot, make_instance, pool
-from samepoint.sim.render import _graphics
 from samepoint.sim.renderer import Renderer
+from samepoint.sim.workers import graphics
 from samepoint.sim.world import Thing, World, build_world
 
 try:
@@ -95,7 +95,7 @@ def stage() -> Iterator[Callable[..., Stage]]:
     def make(
         *instances: Instance, distractors: int = 0, size: tuple[int, int] = SIZE, seed: int = 0, **how: Any
     ) -> Stage:
-        mujoco, context = _graphics()
+        mujoco, context = graphics()
         world = build_world(
             mujoco, np.random.default_rng(0), instances, distractors, (2 * size[0], 2 * size[1])
         )
@@ -271,7 +271,7 @@ def test_a_sheet_drawn_from_both_sides_is_one_in_blender(stage: Callable[..., St
 
 @pytest.mark.parametrize("kind", ["SPHERE", "ELLIPSOID", "CAPSULE", "CYLINDER", "BOX", "PLANE"])
 def test_primitive_surfaces_have_their_size_and_face_outwards(kind: str) -> None:
-    mujoco, _ = _graphics()
+    mujoco, _ = graphics()
     half = {
         "SPHERE": [0.3, 0.3, 0.3],
         "CAPSULE": [0.1, 0.1, 0.3],

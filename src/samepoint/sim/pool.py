@@ -10,7 +10,7 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 
@@ -20,8 +20,10 @@ from samepoint.sim.patterns import Picture, random_colour
 from samepoint.sim.prints import paint, read_texture_folder
 from samepoint.sim.settings import SPLITS, RenderSettings
 
-Purpose = Literal["shape", "texture", "deal", "scene", "sensor", "meshes", "blender"]
-PURPOSES: tuple[Purpose, ...] = ("shape", "texture", "deal", "scene", "sensor", "meshes", "blender")
+Purpose = Literal["shape", "texture", "deal", "scene", "sensor", "meshes", "blender", "room", "distractors",
+                  "moment", "places", "cameras"]  # fmt: skip
+PURPOSES: tuple[Purpose, ...] = get_args(Purpose)
+"""New ones at the end: a purpose's place is part of the seed."""
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from samepoint.data.bop_writer import WrittenView
 from samepoint.sim.arrange import arrange
 from samepoint.sim.cameras import Ball, close_up, from_above, look_at, orbit, overview, ring
 from samepoint.sim.noise import noisy_depth, noisy_image, noisy_pose
-from samepoint.sim.renderer import Draws, Shot, intrinsics
+from samepoint.sim.renderer import Draws, Shot, exposed, intrinsics
 from samepoint.sim.settings import RenderMode, RenderSettings
 from samepoint.sim.world import Thing, World
 
@@ -95,7 +95,7 @@ class Studio:
             (t.instance.slot.object_id, camera_from_world @ self.world.pose(t)) for t in objects if t.instance
         ]
         k_matrix = intrinsics(self.fovy, self.settings.size)
-        shot = replace(shot, image=_exposed(shot.image, self.exposure))
+        shot = replace(shot, image=exposed(shot.image, self.exposure))
         if self.settings.noise:
             shot = self._disturbed(shot, float(k_matrix[0, 0]))
             world_from_camera = noisy_pose(self.sensor, world_from_camera)
@@ -215,10 +215,3 @@ def _gripper_over(generator: np.random.Generator) -> Float[np.ndarray, "4 4"]:
     place = np.append(generator.uniform(-0.15, 0.15, 2), generator.uniform(0.08, 0.25))
     aim = place + np.append(generator.uniform(-0.4, 0.4, 2), -1.0)
     return look_at(place, aim, float(generator.uniform(0, 2 * np.pi)))
-
-
-def _exposed(image: np.ndarray, target: float) -> np.ndarray:
-    """What automatic exposure does: brings the mean half-way to `target`, within limits."""
-    mean = max(float(image.mean()) / 255, 1e-3)
-    gain = float(np.clip((target / mean) ** 0.7, 0.6, 2.2))
-    return np.clip(image * gain, 0, 255).astype(np.uint8)

@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-import atexit
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
+from collections.abc import Callable
 from dataclasses import asdict
-from functools import lru_cache, partial
-from multiprocessing import get_context, parent_process
+from functools import partial
+from multiprocessing import parent_process
 from pathlib import Path
-from types import ModuleType
-from typing import Any
 
 import numpy as np
-import torch
 
 from samepoint.data.bop_writer import BopWriter, SceneWriter
 from samepoint.errors import DataError
@@ -30,6 +24,7 @@ from samepoint.sim.prints import read_texture_folder
 from samepoint.sim.recordings import MODES, Studio
 from samepoint.sim.renderer import Draws, Renderer, load_mujoco
 from samepoint.sim.settings import SPLITS, RenderSettings
+from samepoint.sim.workers import graphics, work
 from samepoint.sim.world import World, build_world
 
 SUPERSAMPLE = 2
@@ -87,38 +82,11 @@ def _render_into(root: Path, settings: RenderSettings, progress: Callable[[int, 
     first = settings.meshes is not None  # a file that cannot be used is named before anything is drawn
     if first:
         write()
-    for done, _ in enumerate(_work(root, settings, jobs, None if first else write), start=1):
+    render = partial(render_scene, root, settings)
+    for done, _ in enumerate(work(render, jobs, settings.workers, root, None if first else write), start=1):
         if progress is not None:
             progress(done, len(jobs))
     writer.close()
-
-
-def _work(
-    root: Path, settings: RenderSettings, jobs: list[Job], meanwhile: Callable[[], None] | None
-) -> Iterator[None]:
-    """Renders all scenes, yielding after each; `meanwhile` is called once the workers have started."""
-    workers = min(settings.workers, len(jobs))
-    if workers <= 1:
-        if meanwhile is not None:
-            meanwhile()
-        for job in jobs:
-            render_scene(root, settings, job)
-            yield
-        return
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_quiet) as executor:
-        try:
-            futures = [executor.submit(render_scene, root, settings, job) for job in jobs]
-            if meanwhile is not None:
-                meanwhile()
-            for future in as_completed(futures):
-                future.result()
-                yield
-        except BrokenProcessPool as error:
-            mend = 'in a script, call it below `if __name__ == "__main__":`; or set workers to 1'
-            raise DataError("the renderer's worker processes died", where=root, mend=mend) from error
-        except BaseException:
-            executor.shutdown(cancel_futures=True)
-            raise
 
 
 def render_scene(root: Path, settings: RenderSettings, job: Job) -> None:
@@ -129,7 +97,7 @@ def render_scene(root: Path, settings: RenderSettings, job: Job) -> None:
     instances = [kept_instance(settings, slot) for slot in hand] if mode != "robot-only" else []
     low, high = settings.distractors
     distractors = 0 if mode == "robot-only" else int(generator.integers(low, high + 1))
-    mujoco, context = _graphics()
+    mujoco, context = graphics()
     offscreen = (settings.size[0] * SUPERSAMPLE, settings.size[1] * SUPERSAMPLE)
     world = build_world(mujoco, generator, instances, distractors, offscreen)
     renderer: Draws = Renderer(mujoco, world.model, context, settings.size, SUPERSAMPLE)
@@ -158,23 +126,6 @@ def _in_blender(
 ) -> Draws:
     threads = 1 if parent_process() is not None else None  # workers share the cores
     return BlenderRenderer(measured, world, generator, settings.size, settings.samples, threads)
-
-
-@lru_cache(maxsize=1)
-def _graphics() -> tuple[ModuleType, Any]:
-    """MuJoCo and one GL context a process."""
-    mujoco = load_mujoco()
-    from mujoco import gl_context
-
-    context = gl_context.GLContext(64, 64)
-    atexit.register(context.free)
-    return mujoco, context
-
-
-def _quiet() -> None:
-    """Workers share the cores: one thread each."""
-    os.environ.setdefault("LP_NUM_THREADS", "1")
-    torch.set_num_threads(1)
 
 
 def _description(settings: RenderSettings) -> dict[str, object]:

@@ -86,6 +86,13 @@ def intrinsics(fovy: float, size: tuple[int, int]) -> Float[np.ndarray, "3 3"]:
     return np.array([[focal, 0, (w - 1) / 2], [0, focal, (h - 1) / 2], [0, 0, 1.0]])
 
 
+def exposed(image: UInt8[np.ndarray, "h w 3"], target: float) -> UInt8[np.ndarray, "h w 3"]:
+    """What automatic exposure does: brings the mean half-way to `target`, within limits."""
+    mean = max(float(image.mean()) / 255, 1e-3)
+    gain = float(np.clip((target / mean) ** 0.7, 0.6, 2.2))
+    return np.clip(image * gain, 0, 255).astype(np.uint8)
+
+
 class Renderer:
     """Draws one model. One camera named "view" is moved to wherever a shot is taken.
 
@@ -115,6 +122,13 @@ class Renderer:
         image = self._colour()
         geoms, depth = self._geometry()
         return Shot(image, depth, geoms)
+
+    def draw(
+        self, data: Any, world_from_camera: Float[np.ndarray, "4 4"], fovy: float
+    ) -> UInt8[np.ndarray, "h w 3"]:
+        """The image of a shot, without its depth and geom ids."""
+        self._look(data, world_from_camera, fovy)
+        return self._colour()
 
     def measure(
         self, data: Any, world_from_camera: Float[np.ndarray, "4 4"], fovy: float
