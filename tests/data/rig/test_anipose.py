@@ -171,6 +171,12 @@ def test_nothing_is_written_that_cannot_be_read(tmp_path):
     wrong = Camera(camera.name, (2, 2), camera.intrinsics, camera.world_from_camera)
     with pytest.raises(DataError, match=re.escape("lies far outside the image of 2x2")):
         write_calibration(tmp_path / "a.toml", {"a": wrong})
+    wrong = Camera("a\x7f", camera.size, camera.intrinsics, camera.world_from_camera)
+    with pytest.raises(DataError, match="cannot be a folder's"):
+        write_calibration(tmp_path / "a.toml", {"a": wrong})
+    wrong = Camera("a", camera.size, camera.intrinsics, torch.diag(torch.tensor([2.0, 2, 2, 1])))
+    with pytest.raises(DataError, match=r"cam_0 \(a\): the rotation of the pose is not orthonormal"):
+        write_calibration(tmp_path / "a.toml", {"a": wrong})
     with pytest.raises(DataError, match="metres_per_unit"):
         write_calibration(tmp_path / "a.toml", {"a": camera}, 0.0)
     assert not list(tmp_path.iterdir())

@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import cv2
-import numpy as np
 
 from samepoint.data.rig.camera import Calibration, Camera
 from samepoint.data.rig.camera_checks import AGAIN, add_camera, checked_camera, lens_of, motion_of
 from samepoint.errors import DataError
 from samepoint.files import write_whole
+from samepoint.geometry.motions import check_rigid
 
 METADATA = "metadata"
 KEYS = ("name", "size", "matrix", "distortions", "rotation", "translation")
@@ -41,14 +41,16 @@ def read_calibration(path: Path) -> dict[str, Camera]:
 def write_calibration(path: Path, cameras: Calibration, metres_per_unit: float = 1.0) -> None:
     """Writes what `read_calibration` reads, whole or not at all. Translations are written in units of
     `metres_per_unit`; `read_calibration` gives back the same numbers, poses to float32's last digit."""
+    scale = _metres_per_unit({"metres_per_unit": metres_per_unit}, path)
     checked: dict[str, Camera] = {}
     blocks: list[str] = []
     for index, camera in enumerate(cameras.values()):
-        lines = _lines(camera, metres_per_unit)
+        where = f"{path}, cam_{index}"
+        check_rigid(camera.world_from_camera, f"{where} ({camera.name})")
+        lines = _lines(camera, scale)
         # What is written can be read: a wrong camera is found here, not by who opens the file.
-        add_camera(checked, _camera(tomllib.loads(lines), metres_per_unit, f"camera {camera.name!r}"), path)
+        add_camera(checked, _camera(tomllib.loads(lines), scale, where), path)
         blocks.append(f"[cam_{index}]\n{lines}")
-    scale = _metres_per_unit({"metres_per_unit": metres_per_unit}, path)
     blocks.append(f"[{METADATA}]\nmetres_per_unit = {scale!r}\n")
     write_whole(Path(path), "\n".join(blocks).encode())
 
@@ -95,16 +97,12 @@ def _lines(camera: Camera, metres_per_unit: float) -> str:
     translation = -rotation @ world_from_camera[:3, 3] / metres_per_unit
     lens = camera.lens
     values = {
-        "name": json.dumps(camera.name, ensure_ascii=False),
+        "name": json.dumps(camera.name, ensure_ascii=False).replace("\x7f", "\\u007f"),
         "size": [width, height],
         "matrix": camera.intrinsics.double().tolist(),
         "distortions": [0.0] * 5 if lens is None else list(lens.coefficients),
-        "rotation": _vector(rotation).tolist(),
+        "rotation": cv2.Rodrigues(rotation)[0].ravel().tolist(),
         "translation": translation.tolist(),
         "fisheye": "true" if lens is not None and lens.model == "fisheye" else "false",
     }
     return "".join(f"{key} = {value}\n" for key, value in values.items())
-
-
-def _vector(rotation: np.ndarray) -> np.ndarray:
-    return cv2.Rodrigues(rotation)[0].ravel()
