@@ -1,0 +1,79 @@
+"""How far named keypoints are from where they should be: pixels in the views, millimetres in space, and how often the
+covariance is right."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+CHI_SQUARED_95 = 7.815
+"""Of three degrees of freedom."""
+
+
+@dataclass(frozen=True)
+class PointErrors:
+    """`pixels`: distance of each view's own answer from the truth (NaN where that is outside the image), `agreed` of
+    the projected 3-D point, both in pixels of the recorded image; `metres`: in space; `inside`: whether the truth is
+    within the ellipsoid that should hold 95 % of it."""
+
+    pixels: Float[Tensor, "m c n"]
+    agreed: Float[Tensor, "m c n"]
+    metres: Float[Tensor, "m n"]
+    inside: Bool[Tensor, "m n"]
+
+    @staticmethod
+    def joined(parts: Sequence[PointErrors]) -> PointErrors:
+        """Of all moments (with as many views as there are most, NaN for the rest)."""
+        cameras = max(part.pixels.shape[1] for part in parts)
+
+        def padded(values: Tensor) -> Tensor:
+            short = cameras - values.shape[1]
+            return torch.nn.functional.pad(values, (0, 0, 0, short), value=torch.nan)
+
+        return PointErrors(
+            torch.cat([padded(p.pixels) for p in parts]),
+            torch.cat([padded(p.agreed) for p in parts]),
+            torch.cat([p.metres for p in parts]),
+            torch.cat([p.inside for p in parts]),
+        )
+
+    def summary(self) -> dict[str, float]:
+        """`rms_pixels` (seed 003's figure) and `median_pixels` of the views, the same of the agreed point, median, mean
+        and 95 % of the millimetres, how many are `found`, and `covered`, the share inside its ellipsoid."""
+        known, far = self.pixels.isfinite(), self.agreed.isfinite()
+        metres = self.metres[self.metres.isfinite()]
+        asked = len(self.metres.flatten())
+        return {
+            "rms_pixels": _rms(self.pixels[known]),
+            "median_pixels": _median(self.pixels[known]),
+            "rms_agreed_pixels": _rms(self.agreed[far]),
+            "median_agreed_pixels": _median(self.agreed[far]),
+            "median_mm": 1000 * _median(metres),
+            "mean_mm": 1000 * float(metres.mean()) if len(metres) else float("nan"),
+            "mm_95": 1000 * float(metres.quantile(0.95)) if len(metres) else float("nan"),
+            "covered": float(self.inside[self.metres.isfinite()].float().mean()) if len(metres) else 0.0,
+            "found": len(metres) / max(1, asked),
+        }
+
+
+def mahalanobis_inside(
+    error: Float[Tensor, "m n 3"], covariance: Float[Tensor, "m n 3 3"], limit: float = CHI_SQUARED_95
+) -> Bool[Tensor, "m n"]:
+    """Whether each error lies in the ellipsoid of its covariance; false where either is NaN."""
+    known = error.isfinite().all(-1) & covariance.isfinite().flatten(-2).all(-1)
+    eye = torch.eye(3, dtype=covariance.dtype, device=covariance.device)
+    safe = torch.where(known[..., None, None], covariance, eye)
+    distance = (error * torch.linalg.solve(safe, error.nan_to_num()[..., None])[..., 0]).sum(-1)
+    return known & (distance <= limit)
+
+
+def _rms(values: Tensor) -> float:
+    return float(values.square().mean().sqrt()) if len(values) else float("nan")
+
+
+def _median(values: Tensor) -> float:
+    return float(values.median()) if len(values) else float("nan")
