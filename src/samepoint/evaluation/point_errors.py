@@ -18,12 +18,13 @@ CHI_SQUARED_95 = 7.815
 class PointErrors:
     """`pixels`: distance of each view's own answer from the truth (NaN where that is outside the image), `agreed` of
     the projected 3-D point, both in pixels of the recorded image; `metres`: in space; `inside`: whether the truth is
-    within the ellipsoid that should hold 95 % of it."""
+    within the ellipsoid that should hold 95 % of it; `asked`: where the 3-D truth is known."""
 
     pixels: Float[Tensor, "m c n"]
     agreed: Float[Tensor, "m c n"]
     metres: Float[Tensor, "m n"]
     inside: Bool[Tensor, "m n"]
+    asked: Bool[Tensor, "m n"]
 
     @staticmethod
     def joined(parts: Sequence[PointErrors]) -> PointErrors:
@@ -39,14 +40,25 @@ class PointErrors:
             torch.cat([padded(p.agreed) for p in parts]),
             torch.cat([p.metres for p in parts]),
             torch.cat([p.inside for p in parts]),
+            torch.cat([p.asked for p in parts]),
+        )
+
+    def of(self, keypoint: int) -> PointErrors:
+        """Of one keypoint, by its place."""
+        one = slice(keypoint, keypoint + 1)
+        return PointErrors(
+            self.pixels[..., one],
+            self.agreed[..., one],
+            self.metres[:, one],
+            self.inside[:, one],
+            self.asked[:, one],
         )
 
     def summary(self) -> dict[str, float]:
-        """`rms_pixels` (seed 003's figure) and `median_pixels` of the views, the same of the agreed point, median, mean
-        and 95 % of the millimetres, how many are `found`, and `covered`, the share inside its ellipsoid."""
+        """`rms_pixels` (the figure of seed 003) and `median_pixels` of the views, the same of the agreed point; median,
+        mean and 95 % of the millimetres; the share of points `found`; `covered`, of these inside their ellipsoid."""
         known, far = self.pixels.isfinite(), self.agreed.isfinite()
         metres = self.metres[self.metres.isfinite()]
-        asked = len(self.metres.flatten())
         return {
             "rms_pixels": _rms(self.pixels[known]),
             "median_pixels": _median(self.pixels[known]),
@@ -56,7 +68,7 @@ class PointErrors:
             "mean_mm": 1000 * float(metres.mean()) if len(metres) else float("nan"),
             "mm_95": 1000 * float(metres.quantile(0.95)) if len(metres) else float("nan"),
             "covered": float(self.inside[self.metres.isfinite()].float().mean()) if len(metres) else 0.0,
-            "found": len(metres) / max(1, asked),
+            "found": len(metres) / max(1, int(self.asked.sum())),
         }
 
 

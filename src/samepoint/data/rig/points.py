@@ -98,18 +98,27 @@ def _stretches(recording: Recording) -> list[tuple[int, int]]:
     return sorted(out + [(m, m) for m in range(len(recording.moments)) if m not in covered])
 
 
+def straight_clicks(moment: Moment, view: View) -> dict[str, Float[Tensor, " 2"]]:
+    """The clicks of one view by keypoint, without the bend of its lens, float32. DataError without calibration."""
+    return {
+        click.keypoint: click.uv.float() for click in _clicks_of(0, view, moment.clicks.get(view.camera, {}))
+    }
+
+
 def _clicks(m: int, moment: Moment) -> list[Click]:
     views = {view.camera: view for view in moment.views}
-    out = []
-    for camera, of_camera in moment.clicks.items():
-        view = views[camera]
-        if view.intrinsics is None or view.world_from_camera is None:
-            raise DataError("this view has no calibration", where=view.image, mend="calibrate the camera")
-        uv = torch.tensor(list(of_camera.values()), dtype=torch.float64).reshape(-1, 2)
-        if view.lens is not None:
-            uv = undistort_points(uv, view.intrinsics.double(), view.lens)
-        out += [Click(m, view, name, place) for name, place in zip(of_camera, uv)]
-    return out
+    return [
+        click for camera, clicks in moment.clicks.items() for click in _clicks_of(m, views[camera], clicks)
+    ]
+
+
+def _clicks_of(m: int, view: View, clicks: Mapping[str, tuple[float, float]]) -> list[Click]:
+    if view.intrinsics is None or view.world_from_camera is None:
+        raise DataError("this view has no calibration", where=view.image, mend="calibrate the camera")
+    uv = torch.tensor(list(clicks.values()), dtype=torch.float64).reshape(-1, 2)
+    if view.lens is not None:
+        uv = undistort_points(uv, view.intrinsics.double(), view.lens)
+    return [Click(m, view, name, place) for name, place in zip(clicks, uv)]
 
 
 def _triangulated(name: str, clicks: tuple[Click, ...]) -> Labelled | None:
