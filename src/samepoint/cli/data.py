@@ -1,4 +1,4 @@
-"""`samepoint data render | import | photo | info | pairs | doctor | fuse`."""
+"""`samepoint data render | cell | import | photo | info | pairs | doctor | fuse`."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ from time import perf_counter
 from typing import Annotated
 
 import tyro
-from tyro.constructors import PrimitiveConstructorSpec
 
+from samepoint.cli.cell import Cell
 from samepoint.cli.doctor import Doctor
 from samepoint.cli.fuse import Fuse
 from samepoint.cli.photo import Photo
+from samepoint.cli.rendering import WIDTH_BY_HEIGHT, time_left
 from samepoint.data.corrections import Corrections
 from samepoint.data.importers import import_dataset
 from samepoint.data.info import describe
@@ -21,34 +22,9 @@ from samepoint.data.make_pairs import make_pairs
 from samepoint.data.open import open_dataset
 from samepoint.data.pairs import write_pairs
 from samepoint.data.recording import Split
-from samepoint.errors import DataError
 from samepoint.sim.render import render_dataset
 from samepoint.sim.settings import RenderSettings
 from samepoint.types import Size
-
-
-def size_of(text: str) -> tuple[int, int]:
-    """(height, width) of "WIDTHxHEIGHT"."""
-    width, _, height = text.partition("x")
-    if not (width.isdigit() and height.isdigit()):
-        raise DataError(f"size {text!r} is not WIDTHxHEIGHT", where="--size", mend="write it as in 320x240")
-    return int(height), int(width)
-
-
-def time_left(seconds: float) -> str:
-    """ ", about 3 min left"; nothing at the end."""
-    if seconds <= 0:
-        return ""
-    return f", about {seconds / 60:.0f} min left" if seconds > 90 else f", about {max(seconds, 1):.0f} s left"
-
-
-WIDTH_BY_HEIGHT = PrimitiveConstructorSpec[Size](
-    nargs=1,
-    metavar="WIDTHxHEIGHT",
-    instance_from_str=lambda words: size_of(words[0]),
-    is_instance=lambda value: isinstance(value, tuple) and len(value) == 2,
-    str_from_instance=lambda size: [f"{size[1]}x{size[0]}"],
-)
 
 
 @dataclass(frozen=True)
@@ -149,6 +125,7 @@ class Pairs:
 
 Data = (
     Annotated[Render, tyro.conf.subcommand("render")]
+    | Annotated[Cell, tyro.conf.subcommand("cell")]
     | Annotated[Import, tyro.conf.subcommand("import")]
     | Annotated[Photo, tyro.conf.subcommand("photo")]
     | Annotated[Info, tyro.conf.subcommand("info")]

@@ -28,11 +28,11 @@ def arrange(
     Returns those that stayed on the table.
     """
     for k, thing in enumerate(world.things):
-        world.place(thing, _away(world, k))
+        world.place(thing, away(world, k))
     placed: list[tuple[np.ndarray, float, float]] = []
     for thing in things:
-        turn = _orientation(generator, thing, max_yaw)
-        points = thing.points @ turn.T
+        rotation = _orientation(generator, thing, max_yaw)
+        points = thing.points @ rotation.T
         radius, low, high = (
             float(np.linalg.norm(points[:, :2], axis=1).max()),
             points[:, 2].min(),
@@ -40,14 +40,15 @@ def arrange(
         )
         xy, base = _free_place(generator, placed, radius, spread)
         pose = np.eye(4)
-        pose[:3, :3], pose[:3, 3] = turn, (*xy, base - low + GAP)
+        pose[:3, :3], pose[:3, 3] = rotation, (*xy, base - low + GAP)
         placed.append((xy, radius, base + high - low + GAP))
         world.place(thing, pose)
     _settle(world, things)
     return tuple(thing for thing in things if _on_table(world, thing))
 
 
-def _away(world: World, k: int) -> Float[np.ndarray, "4 4"]:
+def away(world: World, k: int) -> Float[np.ndarray, "4 4"]:
+    """Where the k-th thing waits while it is not in the scene."""
     pose = np.eye(4)
     pose[:3, 3] = (AWAY + k) * world.room, 0, AWAY * world.room
     return pose
@@ -56,17 +57,18 @@ def _away(world: World, k: int) -> Float[np.ndarray, "4 4"]:
 def _orientation(generator: np.random.Generator, thing: Thing, max_yaw: float) -> Float[np.ndarray, "3 3"]:
     """Upright as often as the family says, else any way; with a random yaw of up to `max_yaw` radians. Where
     that is less than all round everything stands upright."""
-    yaw = _turn(2, generator.uniform(-max_yaw, max_yaw))
+    yaw = turn(2, generator.uniform(-max_yaw, max_yaw))
     if max_yaw < np.pi:
         return yaw
     family = thing.instance.slot.family if thing.instance else None
     stands = 0.5 if family is None else find_family(family).upright
     if generator.uniform() < stands:
         return yaw
-    return yaw @ _turn(0, generator.uniform(0, 2 * np.pi)) @ _turn(1, generator.uniform(0, 2 * np.pi))
+    return yaw @ turn(0, generator.uniform(0, 2 * np.pi)) @ turn(1, generator.uniform(0, 2 * np.pi))
 
 
-def _turn(axis: int, angle: float) -> Float[np.ndarray, "3 3"]:
+def turn(axis: int, angle: float) -> Float[np.ndarray, "3 3"]:
+    """The rotation by `angle` radians about the x, y or z axis."""
     c, s = np.cos(angle), np.sin(angle)
     i, j = (axis + 1) % 3, (axis + 2) % 3
     out = np.eye(3)
@@ -107,7 +109,7 @@ def _settle(world: World, things: Sequence[Thing]) -> None:
             break
     for k, thing in enumerate(world.things):
         if thing not in things:
-            world.place(thing, _away(world, k))
+            world.place(thing, away(world, k))
     mujoco.mj_forward(model, data)
 
 

@@ -73,11 +73,17 @@ class Sheet:
         self.put(name, picture)
 
 
-def paint(family: Family, generator: np.random.Generator, photos: Sequence[Path] = ()) -> Picture:
-    """A random texture (512 x 512) for one object of the family; `photos` are the ground of main parts."""
+def paint(
+    family: Family,
+    generator: np.random.Generator,
+    photos: Sequence[Path] = (),
+    ombre: tuple[float, float] = (0.5, 0.75),
+) -> Picture:
+    """A random texture (512 x 512) for one object of the family; `photos` are the ground of main parts. `ombre`: the
+    share (lowest, highest) of soft colours that run into one another."""
     sheet = Sheet(family, generator, photos)
     PAINTERS[family.name](sheet)
-    pat.ombre(generator, sheet.picture, float(generator.uniform(0.5, 0.75)))
+    pat.ombre(generator, sheet.picture, float(generator.uniform(*ombre)))
     return sheet.picture
 
 

@@ -82,18 +82,28 @@ def build_world(
     points += [add_distractor(mujoco, spec, generator, len(instances) + k, room) for k in range(distractors)]
     add_hand(mujoco, spec, generator)
     add_gripper(mujoco, spec, generator)
+    world = compile_world(mujoco, spec, points, instances, room)
+    for name in ("hand", "gripper"):
+        world.place_prop(name, None)
+    return world
+
+
+def compile_world(
+    mujoco: ModuleType,
+    spec: Any,
+    points: Sequence[Float[np.ndarray, "_ 3"]],
+    instances: Sequence[Instance],
+    room: float = 1.0,
+) -> World:
+    """The world of a spec with the bodies thing0, thing1, ..., bounded by `points`; the first are `instances`."""
     spec.worldbody.add_camera(name="view")
     model = spec.compile()
-    data = mujoco.MjData(model)
     things = tuple(
         Thing(model.body(f"thing{k}").id, model.joint(f"thing{k}").id, model.geom(f"thing{k}").id, p,
               instances[k] if k < len(instances) else None)
         for k, p in enumerate(points)
     )  # fmt: skip
-    world = World(mujoco, model, data, things, room)
-    for name in ("hand", "gripper"):
-        world.place_prop(name, None)
-    return world
+    return World(mujoco, model, mujoco.MjData(model), things, room)
 
 
 def _room_for(instances: Sequence[Instance]) -> float:
