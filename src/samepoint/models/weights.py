@@ -28,6 +28,8 @@ DESCRIPTORS, KEYPOINTS = "descriptors", "keypoints"
 """A keypoint network's name of its descriptor network, and what stands before the names of all the rest in a file."""
 HEATMAPS = "heatmaps"
 """Under which config.json lists the names that a heatmap network knows."""
+LOOKED_FOR = "looked_for"
+"""Under which config.json lists, by camera, the names that a heatmap network was taught to look for there."""
 
 
 Network = DescriptorNetwork | KeypointNetwork | HeatmapNetwork
@@ -108,6 +110,11 @@ def load_heatmaps(
         mend = "give a run of samepoint train s3k"
         raise RunError("this run has no heatmaps of named keypoints", where=folder, mend=mend)
     return network, read_config(folder)
+
+
+def has_heatmaps(folder: str | Path) -> bool:
+    """Whether a run has named keypoints of its own (`load_heatmaps`). RunError if it is no run."""
+    return HEATMAPS in read_config(folder)
 
 
 def load_whole(folder: str | Path, device: str | torch.device = "cpu") -> Network:

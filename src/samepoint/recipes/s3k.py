@@ -11,7 +11,7 @@ import math
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -24,7 +24,7 @@ from samepoint.data.store import FrameStore
 from samepoint.errors import DataError
 from samepoint.geometry.warps import random_warp, warp_images, warp_intrinsics
 from samepoint.models.unet import HeatmapNetwork, UNetConfig
-from samepoint.models.weights import load_heatmaps
+from samepoint.models.weights import LOOKED_FOR, load_heatmaps
 from samepoint.objectives.heatmaps import heatmap_divergence
 from samepoint.training.plan import Part, Ramp, Stage
 from samepoint.types import Heatmaps, RigBatch, Size
@@ -107,6 +107,17 @@ class S3k:
                 raise DataError(f"has keypoints {', '.join(trained.keypoints)}", where=init, mend=mend)
             network.load_state_dict(trained.state_dict())
         return network
+
+    def notes(self, store: FrameStore) -> dict[str, Any]:
+        """Which keypoints the run looks for in which cameras, if not for all in all."""
+        if self.look_for == "everywhere":
+            return {}
+        moments = self.moments(store)
+        looked_for = {
+            camera: [name for name, wanted in zip(moments.names, row) if wanted]
+            for camera, row in moments.looked_for.items()
+        }
+        return {LOOKED_FOR: looked_for}
 
     def stages(self, store: FrameStore, *, from_run: bool = False) -> tuple[Stage, ...]:
         moments, size = self.moments(store), largest(store)

@@ -30,6 +30,13 @@ from samepoint.training.settings import Precision, TrainingSettings
 
 
 @runtime_checkable
+class Notes(Protocol):
+    """A method whose runs must know something of their training data: more plain values for config.json."""
+
+    def notes(self, store: FrameStore) -> dict[str, Any]: ...
+
+
+@runtime_checkable
 class Recipe(Protocol):
     """A method: its name, the descriptor network (or U-Net) it trains, what it trains on a store of frames (that
     network, or one with more on top), its stages (`from_run`: going on from the weights of another run, as against
@@ -94,6 +101,7 @@ def train(
         "data": {"path": os.fspath(data), "fingerprint": store.fingerprint, "images": len(store)},
         "init": init,
         "max_size": size,
+        **(recipe.notes(store) if isinstance(recipe, Notes) else {}),
     }
     write_config(out, network, config)
     goes_on = resume and checkpoint_path(out).is_file()
