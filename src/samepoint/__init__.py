@@ -11,9 +11,9 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from samepoint.inference import Finder, Hit, load
+    from samepoint.inference import Finder, Hit, RigFinder, RigHit, load, load_rig
 
-__all__ = ["Finder", "Hit", "load"]
+__all__ = ["Finder", "Hit", "RigFinder", "RigHit", "load", "load_rig"]
 
 __version__ = version("samepoint")
 

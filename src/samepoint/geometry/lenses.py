@@ -13,6 +13,7 @@ from torch import Tensor
 
 from samepoint.errors import DataError
 from samepoint.geometry.cameras import rays
+from samepoint.types import Size
 
 LensModel = Literal["brown", "fisheye"]
 LENGTHS = {"brown": (4, 5, 8), "fisheye": (4,)}
@@ -41,24 +42,36 @@ class Lens:
         return self.model == "brown" and not any(self.coefficients)
 
 
+@dataclass(frozen=True)
+class Straightener:
+    """Makes images of a bent camera those of a pinhole camera with the same matrix, many of one size: where each
+    pixel comes from (`u`, `v`) is worked out once."""
+
+    u: Float[np.ndarray, "h w"]
+    v: Float[np.ndarray, "h w"]
+
+    @staticmethod
+    def of(size: Size, intrinsics: Float[Tensor, "3 3"], lens: Lens) -> Straightener:
+        k, bent = _numpy(intrinsics), np.array(lens.coefficients)
+        make = cv2.fisheye.initUndistortRectifyMap if lens.model == "fisheye" else cv2.initUndistortRectifyMap
+        return Straightener(*make(k, bent, np.eye(3), k, (size[1], size[0]), cv2.CV_32FC1))
+
+    def __call__(
+        self, image: Shaped[np.ndarray, "h w *c"], mode: Literal["bilinear", "nearest"] = "bilinear"
+    ) -> Shaped[np.ndarray, "h w *c"]:
+        """The straight image; 0 where the lens saw nothing. Depth and labels need mode "nearest"."""
+        flag = cv2.INTER_NEAREST if mode == "nearest" else cv2.INTER_LINEAR
+        return cv2.remap(image, self.u, self.v, flag, borderMode=cv2.BORDER_CONSTANT, borderValue=(0,))
+
+
 def undistort_image(
     image: Shaped[np.ndarray, "h w *c"],
     intrinsics: Float[Tensor, "3 3"],
     lens: Lens,
     mode: Literal["bilinear", "nearest"] = "bilinear",
 ) -> Shaped[np.ndarray, "h w *c"]:
-    """The image of a pinhole camera with the same matrix; 0 where the lens saw nothing.
-
-    Depth and labels need mode "nearest".
-    """
-    k, bent = _numpy(intrinsics), np.array(lens.coefficients)
-    size = (image.shape[1], image.shape[0])
-    if lens.model == "fisheye":
-        maps = cv2.fisheye.initUndistortRectifyMap(k, bent, np.eye(3), k, size, cv2.CV_32FC1)
-    else:
-        maps = cv2.initUndistortRectifyMap(k, bent, np.eye(3), k, size, cv2.CV_32FC1)
-    flag = cv2.INTER_NEAREST if mode == "nearest" else cv2.INTER_LINEAR
-    return cv2.remap(image, *maps, flag, borderMode=cv2.BORDER_CONSTANT, borderValue=(0,))
+    """The image of a pinhole camera with the same matrix; see `Straightener`."""
+    return Straightener.of((image.shape[0], image.shape[1]), intrinsics, lens)(image, mode)
 
 
 def undistort_points(

@@ -6,7 +6,9 @@ from samepoint.inference.database import KeypointDatabase, Reference
 from samepoint.inference.finder import Embedding, Finder, Hit
 from samepoint.inference.keypoints import Keypoints, KeypointSettings, encode_keypoints
 from samepoint.inference.loading import load
+from samepoint.inference.points import PointSettings
 from samepoint.inference.references import references_at, sample_on_masks, select_spread
+from samepoint.inference.rig import RigFinder, RigHit, load_rig
 from samepoint.inference.settings import FinderSettings, write_settings
 
 __all__ = [
@@ -18,11 +20,15 @@ __all__ = [
     "KeypointDatabase",
     "KeypointSettings",
     "Keypoints",
+    "PointSettings",
     "Reference",
+    "RigFinder",
+    "RigHit",
     "encode_keypoints",
     "find_in_files",
     "fit_calibration",
     "load",
+    "load_rig",
     "references_at",
     "sample_on_masks",
     "select_spread",

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float, UInt8
+from jaxtyping import Float, Float32, UInt8
 from PIL import Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
@@ -24,23 +24,31 @@ ACCEPTED = "give RGB as numpy h x w x 3 or torch 3 x h x w (uint8, or float in [
 
 
 def image_tensor(image: ImageLike) -> Float[Tensor, "3 h w"]:
-    """RGB in [0, 1] on the CPU. The EXIF orientation of files and PIL images is applied.
+    """RGB in [0, 1] on the CPU. Takes and refuses what `image_array` does."""
+    pixels = torch.from_numpy(_owned(image_array(image))).permute(2, 0, 1)
+    return pixels.float() / 255 if pixels.dtype == torch.uint8 else pixels
+
+
+def image_array(image: ImageLike) -> UInt8[np.ndarray, "h w 3"] | Float32[np.ndarray, "h w 3"]:
+    """RGB, uint8 or float in [0, 1]; the caller's own array where that is what was given. The EXIF orientation of
+    files and PIL images is applied.
 
     Grey and palette files become RGB; transparency is dropped. Arrays are never guessed at: DataError for
     grey, four-channel or channel-swapped arrays, for other types, and for floats outside [0, 1]. It cannot
     tell BGR (what `cv2.imread` returns) from RGB.
     """
     if isinstance(image, str | os.PathLike):
-        return _from_array(_read(Path(image)))
+        return _checked(_read(Path(image)))
     if isinstance(image, Image.Image):
-        return _from_array(_from_pil(image, where=getattr(image, "filename", None) or None))
+        return _checked(_from_pil(image, where=getattr(image, "filename", None) or None))
     if isinstance(image, np.ndarray):
-        return _from_array(image)
+        return _checked(image)
     if isinstance(image, Tensor):
         shape = tuple(image.shape)
         if image.ndim != 3 or shape[0] != 3:
             raise DataError(f"a torch image of shape {shape} is not 3 x h x w", mend=ACCEPTED)
-        return _scaled(image.detach().cpu(), shape)
+        known = image if image.dtype == torch.uint8 or not image.is_floating_point() else image.float()
+        return _checked(known.detach().cpu().permute(1, 2, 0).numpy())
     raise DataError(f"{type(image).__name__} is not an image", mend=ACCEPTED)
 
 
@@ -97,7 +105,7 @@ def _from_pil(image: Image.Image, where: object) -> np.ndarray:
     return np.array(upright.convert("RGB"))
 
 
-def _from_array(image: np.ndarray) -> Float[Tensor, "3 h w"]:
+def _checked(image: np.ndarray) -> np.ndarray:
     shape = image.shape
     if image.ndim == 2:
         raise DataError(
@@ -107,25 +115,22 @@ def _from_array(image: np.ndarray) -> Float[Tensor, "3 h w"]:
     if image.ndim != 3 or shape[2] != 3:
         hint = "move the channels last, or make it a torch tensor" if shape[:1] == (3,) else ACCEPTED
         raise DataError(f"an array of shape {shape} is not h x w x 3", mend=hint)
-    if image.dtype != np.uint8 and not np.issubdtype(image.dtype, np.floating):
-        raise DataError(f"an image of type {image.dtype} is neither uint8 nor float", mend=ACCEPTED)
-    rows = np.ascontiguousarray(image)
-    rows = rows if rows.flags.writeable else rows.copy()  # torch warns of read-only arrays
-    return _scaled(torch.from_numpy(rows).permute(2, 0, 1), shape)
-
-
-def _scaled(image: Tensor, shape: tuple[int, ...]) -> Float[Tensor, "3 h w"]:
     if 0 in shape:
         raise DataError(f"an image of shape {shape} has no pixels", mend=ACCEPTED)
-    if image.dtype == torch.uint8:
-        return image.float() / 255
-    if not image.is_floating_point():
+    if image.dtype == np.uint8:
+        return image
+    if not np.issubdtype(image.dtype, np.floating):
         raise DataError(f"an image of type {image.dtype} is neither uint8 nor float", mend=ACCEPTED)
-    image = image.float()
     low, high = float(image.min()), float(image.max())
     if not (low >= -1e-3 and high <= 1 + 1e-3):  # NaN fails too
         raise DataError(
             f"a float image has values from {low:g} to {high:g}, outside [0, 1]",
             mend="divide by 255 if it holds 8-bit values",
         )
-    return image.clamp(0, 1)
+    return image.astype(np.float32).clip(0, 1)
+
+
+def _owned(image: np.ndarray) -> np.ndarray:
+    """The array in rows that torch can take without a warning."""
+    rows = np.ascontiguousarray(image)
+    return rows if rows.flags.writeable else rows.copy()
