@@ -34,7 +34,6 @@ class UNetConfig:
     blocks: int = 3
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "channels", tuple(self.channels))
         if len(self.channels) < 2 or min(self.channels) < 1:
             mend = "give two or more numbers, such as 16 32 64"
             raise ModelError(f"channels are {list(self.channels)}", mend=mend)
@@ -51,7 +50,10 @@ class UNetConfig:
         for name in values:
             if name not in known:
                 raise ModelError(one_of("network configuration field", name, known))
-        return UNetConfig(**values)
+        made = dict(values)
+        if isinstance(made.get("channels"), list):
+            made["channels"] = tuple(made["channels"])
+        return UNetConfig(**made)
 
 
 class HeatmapNetwork(nn.Module):
@@ -91,7 +93,7 @@ class HeatmapNetwork(nn.Module):
         with torch.autocast(image.device.type, enabled=False):
             features = features.to(self.head.weight.dtype)
             logits = self.head(features[..., : -(-height // STRIDE), : -(-width // STRIDE)])
-        return Heatmaps(logits, CellMap((STRIDE, STRIDE), (0.5, 0.5)), (height, width))
+        return Heatmaps(logits, CellMap((float(STRIDE), float(STRIDE)), (0.5, 0.5)), (height, width))
 
     def _fitted(self, image: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b 3 h2 w2"]:
         """Centred about zero, and the edge repeated up to what the lowest resolution divides."""

@@ -8,18 +8,28 @@ place: the views teach one another.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
 import torch
+from jaxtyping import Float
 from torch import Tensor, nn
 
-from samepoint.correspondence.collapse import shares
+from samepoint.correspondence.collapse import SUSPECT, shares
 from samepoint.correspondence.views import Weighting, agree, look
 from samepoint.data.augmentation import Augmentation, change_appearance
-from samepoint.data.rig_sampling import LookFor, RigMoments, RigSource, largest, rig_moments, visible
+from samepoint.data.rig_sampling import (
+    LookFor,
+    RigMoments,
+    RigSource,
+    largest,
+    rig_batch,
+    rig_moments,
+    visible,
+)
 from samepoint.data.store import FrameStore
 from samepoint.errors import DataError
 from samepoint.geometry.warps import random_warp, warp_images, warp_intrinsics
@@ -29,6 +39,8 @@ from samepoint.objectives.heatmaps import heatmap_divergence
 from samepoint.training.plan import Part, Ramp, Stage
 from samepoint.types import Heatmaps, RigBatch, Size
 
+EXAMINED = 64
+"""Moments."""
 FEW = 10
 """Labelled moments below which S3K fails (seed 003, section 4.1: 3 fail, 10 suffice)."""
 
@@ -131,6 +143,31 @@ class S3k:
             parts.append(Part("unlabelled", source, objective, weight))
         return (Stage("s3k", tuple(parts)),)
 
+    def examine(self, network: nn.Module, store: FrameStore) -> dict[str, Any]:
+        """What the trained network makes of (at most 64) unlabelled moments: `spread` and `travel` of the keypoints,
+        as shares of the labels' (`collapse.shares`), and `warnings`, a line each."""
+        moments = self.moments(store)
+        warnings = []
+        if len(moments.labelled) < FEW:
+            line = f"{len(moments.labelled)} labelled moments; S3K fails with 3 and works from about {FEW} on"
+            warnings.append(f"{line}: label more")
+        if not moments.unlabelled:
+            return {"warnings": warnings}
+        chosen = moments.unlabelled[:: -(-len(moments.unlabelled) // EXAMINED)]
+        found = torch.cat([self._found(network, store, moments, k) for k in chosen])
+        told = {name: float(share) for name, share in shares(found, moments.xyz).items()}
+        return {**told, "warnings": [*warnings, *collapse_warnings(told)]}
+
+    def _found(
+        self, network: nn.Module, store: FrameStore, moments: RigMoments, k: int
+    ) -> Float[Tensor, "1 n 3"]:
+        batch = rig_batch(store, moments, [k], largest(store))
+        device = next(network.parameters()).device
+        with torch.no_grad():
+            heatmaps = network(batch.image.flatten(0, 1).to(device))
+        heatmaps = replace(heatmaps, logits=heatmaps.logits.float().cpu())
+        return agree(heatmaps, *_cameras(batch), visible(batch), self.sigma).xyz
+
     def supervised(
         self, network: nn.Module, batch: RigBatch, generator: torch.Generator
     ) -> dict[str, Tensor]:
@@ -182,6 +219,19 @@ class S3k:
             heatmaps.logits, heatmaps.cells, uv.flatten(0, 1), valid.flatten(0, 1), self.sigma
         )
         return loss, uv, valid
+
+
+def collapse_warnings(told: Mapping[str, float]) -> list[str]:
+    """What `shares` say of a collapse, and what helps."""
+    mend = "label more moments, or lower --self-supervision.weight"
+    lines = []
+    if told["spread"] < SUSPECT:
+        what = f"where there are no labels the keypoints lie at {told['spread']:.0%} of their distances"
+        lines.append(f"{what}: they have collapsed into one place, such as the object's middle; {mend}")
+    if told["travel"] < SUSPECT:
+        what = f"where there are no labels the keypoints move {told['travel']:.0%} as far as the labels"
+        lines.append(f"{what}: they have collapsed to places that stand still; {mend}")
+    return lines
 
 
 def _cameras(batch: RigBatch) -> tuple[Tensor, Tensor]:

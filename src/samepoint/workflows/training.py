@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import logging
 import os
 from importlib.metadata import version
 from pathlib import Path
@@ -27,6 +28,15 @@ from samepoint.training.plan import Stage
 from samepoint.training.precision import settled
 from samepoint.training.processes import on_devices
 from samepoint.training.settings import Precision, TrainingSettings
+
+log = logging.getLogger(__name__)
+
+
+@runtime_checkable
+class Examines(Protocol):
+    """A method that looks at what it has trained, and says in `warnings` what is wrong with it."""
+
+    def examine(self, network: Any, store: FrameStore) -> dict[str, Any]: ...
 
 
 @runtime_checkable
@@ -108,7 +118,12 @@ def train(
     metrics = on_devices(settings, _fit, network, stages, settings, out, identity, goes_on)
     network.load_state_dict(read_checkpoint(out)["network"])
     save_network(out, network, config)
-    write_json(out / "metrics.json", {"training": metrics}, indent=2)
+    written: dict[str, Any] = {"training": metrics}
+    if isinstance(recipe, Examines):
+        written["examined"] = recipe.examine(network.eval(), store)
+        for line in written["examined"]["warnings"]:
+            log.warning("%s", line)
+    write_json(out / "metrics.json", written, indent=2)
     return metrics
 
 

@@ -1,0 +1,269 @@
+"""The S3K recipe on a small made-up rig: coloured dots that cameras see, drawn by the test.
+
+Each moment has two dots, a red and a blue one, somewhere near the origin; four cameras look at it.
+"""
+
+import csv
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from samepoint.correspondence.collapse import SUSPECT
+from samepoint.data.augmentation import Augmentation
+from samepoint.data.open import open_dataset
+from samepoint.data.rig.anipose import write_calibration
+from samepoint.data.rig.camera import Camera
+from samepoint.data.rig_sampling import rig_batch, rig_moments
+from samepoint.data.store import FrameStore
+from samepoint.errors import DataError
+from samepoint.geometry.cameras import project
+from samepoint.geometry.motions import invert, transform
+from samepoint.inference.points import PointSettings
+from samepoint.models.unet import UNetConfig
+from samepoint.recipes.s3k import S3k, SelfSupervision, collapse_warnings
+from samepoint.training.settings import TrainingSettings
+from samepoint.workflows.rig_evaluation import evaluate_rig
+from samepoint.workflows.training import train
+
+SIZE, COLOURS = (32, 32), {"red": (255, 60, 60), "blue": (60, 60, 255)}
+STILL = Augmentation(0.0, (1.0, 1.0), 0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
+SMALL = S3k(network=UNetConfig((8, 16), 1), labelled=2, unlabelled=2, augmentation=STILL)
+FIELDS = {
+    "labels": ("moment", "camera", "keypoint", "u", "v"),
+    "points": ("moment", "keypoint", "x", "y", "z"),
+}
+
+
+def cameras():
+    out = {}
+    for c in range(4):
+        a = 0.3 + c * np.pi / 2
+        eye = 0.8 * np.array([np.cos(a), np.sin(a), 0.6])
+        forward = -eye / np.linalg.norm(eye)
+        right = np.cross(forward, [0, 0, 1.0])
+        right /= np.linalg.norm(right)
+        pose = np.eye(4)
+        pose[:3, :3], pose[:3, 3] = np.stack([right, np.cross(forward, right), forward], 1), eye
+        k = torch.tensor([[40.0, 0, 15.5], [0, 40, 15.5], [0, 0, 1]])
+        out[f"cam{c}"] = Camera(f"cam{c}", SIZE, k, torch.from_numpy(pose).float())
+    return out
+
+
+def write_dots(folder, moments, labelled, seed, *, views=4, dots=None):
+    """A recording. `labelled`: how many moments have clicks, in the first `views` cameras. `dots`: places to show."""
+    generator, rig = np.random.default_rng(seed), cameras()
+    for name in rig:
+        (folder / name).mkdir(parents=True)
+    write_calibration(folder / "calibration.toml", rig)
+    rows = {"labels": [], "points": []}
+    for m in range(moments):
+        places = {name: generator.uniform(-0.16, 0.16, 3) for name in COLOURS}
+        for c, (name, camera) in enumerate(rig.items()):
+            image = np.full((*SIZE, 3), 90, np.uint8)
+            image += generator.integers(0, 30, image.shape, dtype=np.uint8)
+            for dot, colour in COLOURS.items():
+                xyz = torch.from_numpy(places[dot]).float()[None]
+                (u, v), _ = (
+                    x[0] for x in project(camera.intrinsics, transform(invert(camera.world_from_camera), xyz))
+                )
+                rows_, columns = np.mgrid[: SIZE[0], : SIZE[1]]
+                image[(rows_ - float(v)) ** 2 + (columns - float(u)) ** 2 < 5] = colour
+                if m < labelled and c < views:
+                    rows["labels"].append((f"{m:03d}", name, dot, float(u), float(v)))
+            Image.fromarray(image).save(folder / name / f"{m:03d}.png")
+        rows["points"] += [(f"{m:03d}", dot, *places[dot]) for dot in COLOURS]
+    for table, content in rows.items():
+        with (folder / f"{table}.csv").open("w", newline="") as file:
+            csv.writer(file).writerows([FIELDS[table], *content])
+    return folder
+
+
+@pytest.fixture(scope="module")
+def dots(tmp_path_factory):
+    root = tmp_path_factory.mktemp("dots")
+    write_dots(root / "train", 24, 6, seed=0)
+    write_dots(root / "test", 8, 8, seed=1)
+    return root
+
+
+@pytest.fixture(scope="module")
+def store(dots):
+    return FrameStore(open_dataset(dots).split("train"), max_size=None)
+
+
+def parts(recipe, store):
+    network = recipe.build(store, "random", torch.Generator().manual_seed(0))
+    (stage,) = recipe.stages(store)
+    return network, {part.name: part for part in stage.parts}
+
+
+def test_labels_become_points_and_moments_without_labels_are_unlabelled(store):
+    moments = rig_moments(store.dataset)
+    assert moments.names == ("red", "blue")
+    assert (len(moments.labelled), len(moments.unlabelled)) == (6, 18)
+    for k in moments.labelled:
+        r, m = moments.places[k]
+        truth = store.dataset.recordings[r].moments[m].truth
+        for i, name in enumerate(moments.names):
+            torch.testing.assert_close(moments.xyz[k, i], truth[name], atol=1e-4, rtol=0)
+
+
+def test_the_supervised_loss_reaches_every_parameter(store):
+    network, named = parts(SMALL, store)
+    part, generator = named["labelled"], torch.Generator().manual_seed(1)
+    terms = part.objective(network, part.source.sample(generator), generator)
+    terms["loss"].backward()
+    assert torch.isfinite(terms["loss"])
+    for name, parameter in network.named_parameters():
+        assert parameter.grad is not None, name
+        assert torch.isfinite(parameter.grad).all(), name
+
+
+def test_no_gradient_goes_through_the_self_supervised_target(store):
+    """The gradient is that of the same loss towards the agreed points as constants."""
+    from samepoint.correspondence.views import agree, look
+    from samepoint.data.rig_sampling import visible
+    from samepoint.objectives.heatmaps import heatmap_divergence
+
+    network, named = parts(SMALL, store)
+    network.eval()
+    batch = named["unlabelled"].source.sample(torch.Generator().manual_seed(2))
+    named["unlabelled"].objective(network, batch, torch.Generator())["loss"].backward()
+    mine = [parameter.grad.clone() for parameter in network.parameters()]
+    network.zero_grad()
+    heatmaps = network(batch.image.flatten(0, 1))
+    with torch.no_grad():
+        xyz = agree(heatmaps, batch.intrinsics, batch.world_from_camera, visible(batch), SMALL.sigma).xyz
+    uv, inside = look(xyz, batch.intrinsics, batch.world_from_camera, SIZE)
+    heatmap_divergence(
+        heatmaps.logits, heatmaps.cells, uv.flatten(0, 1), inside.flatten(0, 1), SMALL.sigma
+    ).backward()
+    for one, parameter in zip(mine, network.parameters(), strict=True):
+        torch.testing.assert_close(one, parameter.grad, rtol=1e-3, atol=1e-5)
+
+
+def test_augmented_cameras_see_the_same_points(store):
+    """A point's projection moves as the image does: the dot's colour is found at it before and after."""
+    recipe = replace(SMALL, augmentation=Augmentation(40.0, (0.8, 1.25), 0.1, 0.0, 0.0, 0.0, 0.0, 0.0))
+    moments = rig_moments(store.dataset)
+    batch = rig_batch(store, moments, moments.labelled, SIZE)
+    changed = recipe.augmented(batch, torch.Generator().manual_seed(3))
+    assert not torch.allclose(changed.intrinsics, batch.intrinsics)
+    from samepoint.correspondence.views import look
+    from samepoint.geometry.pixels import sample
+
+    for now in (batch, changed):
+        uv, inside = look(now.xyz, now.intrinsics, now.world_from_camera, SIZE)
+        colour = sample(now.image.flatten(0, 1), uv.flatten(0, 1))
+        redness = (colour[..., 0] - colour[..., 2]).unflatten(0, inside.shape[:2])
+        clear = (uv[:, :, :1] - uv[:, :, 1:]).norm(dim=-1) > 6  # one dot does not hide the other
+        right = torch.tensor([1.0, -1.0]) * redness > 0.3
+        assert float(right[inside & clear].float().mean()) > 0.9
+
+
+def test_order_of_cameras_and_missing_views_do_not_matter(store):
+    network, named = parts(SMALL, store)
+    network.eval()
+    batch = named["unlabelled"].source.sample(torch.Generator().manual_seed(2))
+    order = torch.tensor([2, 0, 3, 1])
+    turned = replace(
+        batch, image=batch.image[:, order], intrinsics=batch.intrinsics[:, order],
+        world_from_camera=batch.world_from_camera[:, order], looked_for=batch.looked_for[:, order],
+    )  # fmt: skip
+    filled = replace(
+        batch, image=torch.cat((batch.image, torch.rand_like(batch.image[:, :1])), 1),
+        intrinsics=torch.cat((batch.intrinsics, batch.intrinsics[:, :1]), 1),
+        world_from_camera=torch.cat((batch.world_from_camera, batch.world_from_camera[:, :1]), 1),
+        present=torch.cat((batch.present, torch.zeros_like(batch.present[:, :1])), 1),
+        looked_for=torch.cat((batch.looked_for, batch.looked_for[:, :1]), 1),
+    )  # fmt: skip
+    objective = named["unlabelled"].objective
+    losses = [
+        float(objective(network, b, torch.Generator())["loss"].detach()) for b in (batch, turned, filled)
+    ]
+    assert losses[0] == pytest.approx(losses[1], rel=1e-4)
+    assert losses[0] == pytest.approx(losses[2], rel=1e-4)
+
+
+def test_the_self_supervised_part_waits_and_then_grows(store):
+    _, named = parts(replace(SMALL, self_supervision=SelfSupervision(2.0, 0.2, 0.6)), store)
+    weights = [named["unlabelled"].weight_at(p) for p in (0.0, 0.19, 0.4, 0.6, 1.0)]
+    assert weights == pytest.approx([0.0, 0.0, 1.0, 2.0, 2.0])
+    assert "unlabelled" not in parts(replace(SMALL, self_supervision=SelfSupervision(0.0)), store)[1]
+
+
+def test_a_trained_run_finds_the_dots_in_space_and_says_what_it_is_worth(dots, tmp_path):
+    """Two sides of a pixel are 2 cm here; dots lie within 16 cm of the middle, so chance is about 14 cm off."""
+    settings = TrainingSettings(steps=250, seed=0, device="cpu", workers=0, precision="32-true", lr=1e-2)
+    train(SMALL, dots, tmp_path / "run", settings, init="random")
+    examined = json.loads((tmp_path / "run" / "metrics.json").read_text())["examined"]
+    assert examined["spread"] > SUSPECT
+    assert examined["travel"] > SUSPECT
+    assert ["6 labelled moments" in line for line in examined["warnings"]] == [True]
+    for readout in ("mean", "mode"):
+        found = evaluate_rig(tmp_path / "run", dots, settings=PointSettings(SMALL.sigma, readout=readout))
+        assert found["moments"] == 8
+        assert found["found"] == 1
+        assert found["median_mm"] < 25
+        assert found["median_agreed_pixels"] < 1.5
+    bare = write_dots(tmp_path / "bare", 2, 0, 3)
+    (bare / "points.csv").unlink()
+    with pytest.raises(DataError, match="no truth"):
+        evaluate_rig(tmp_path / "run", bare, split=None)
+
+
+def test_a_collapse_is_told():
+    assert collapse_warnings({"spread": 0.9, "travel": 1.2}) == []
+    (line,) = collapse_warnings({"spread": 0.1, "travel": 1.0})
+    assert "one place" in line
+    (line,) = collapse_warnings({"spread": 1.0, "travel": 0.2})
+    assert "stand still" in line
+
+
+def test_a_network_that_always_looks_at_the_middle_is_found_out(store):
+    """What a self-supervised loss would be content with: one point for all keypoints."""
+
+    class Middle(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.nothing = torch.nn.Parameter(torch.zeros(1))
+
+        def forward(self, image):
+            from samepoint.types import CellMap, Heatmaps
+
+            logits = torch.full((len(image), 2, 16, 16), -50.0)
+            logits[:, :, 8, 8] = 50.0
+            return Heatmaps(logits + self.nothing, CellMap((2.0, 2.0), (0.5, 0.5)), SIZE)
+
+    warnings = SMALL.examine(Middle(), store)["warnings"]
+    assert any("one place" in line for line in warnings)
+    assert any("stand still" in line for line in warnings)
+
+
+@pytest.mark.parametrize(
+    ("views", "labelled", "line"),
+    [(4, 0, "no keypoint is labelled"), (1, 3, "labelled in (two|one)|in one view")],
+)
+def test_too_few_labels_are_refused(tmp_path, views, labelled, line):
+    write_dots(tmp_path / "train", 4, labelled, seed=2, views=views)
+    store = FrameStore(open_dataset(tmp_path), max_size=None)
+    with pytest.raises(DataError, match=line):
+        SMALL.stages(store)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: S3k(sigma=0.0),
+        lambda: S3k(labelled=0),
+        lambda: SelfSupervision(-1.0),
+        lambda: SelfSupervision(1.0, 0.5, 0.2),
+    ],
+)
+def test_settings_that_make_no_sense_are_refused(make):
+    with pytest.raises(DataError):
+        make()
