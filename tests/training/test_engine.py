@@ -15,7 +15,7 @@ from samepoint.errors import RunError
 from samepoint.training import checkpoint
 from samepoint.training.engine import Trainer
 from samepoint.training.log import read_log
-from samepoint.training.plan import Budget, Part, Stage, stage_at
+from samepoint.training.plan import Budget, Part, Ramp, Stage, stage_at
 from samepoint.training.processes import make_fabric
 from samepoint.training.settings import TrainingSettings
 
@@ -212,3 +212,64 @@ def test_frozen_normalisation_keeps_its_statistics_and_learns_its_weights(tmp_pa
     Trainer(fabric, network, two_stages(), settings, tmp_path / "run", {"method": "toy"}).fit()
     assert torch.equal(norm.running_mean, mean) == frozen
     assert not torch.equal(norm.weight, weight)
+
+
+def test_a_part_whose_ramp_has_not_begun_is_not_called_and_counts_fully_at_its_end(tmp_path):
+    seen = []
+
+    def late(network, batch, generator):
+        seen.append(len(losses))
+        return sum_of_inputs(network, batch, generator)
+
+    losses = []
+
+    def always(network, batch, generator):
+        losses.append(1)
+        return sum_of_inputs(network, batch, generator)
+
+    parts = (Part("always", Numbers(), always), Part("late", Numbers(), late, Ramp(3.0, 0.5, 0.8)))
+    trainer(tmp_path / "run", stages=(Stage("only", parts),)).fit()
+    assert seen == list(range(17, 31))  # steps 16 to 29: at half the way the weight is still 0
+    rows = read_log(tmp_path / "run")
+    assert rows[0]["late/loss"] == ""
+    last = rows[-1]
+    assert float(last["loss"]) == pytest.approx(
+        float(last["always/loss"]) + 3 * float(last["late/loss"]), rel=1e-4
+    )
+    assert [parts[1].weight_at(p) for p in (0.4, 0.5, 0.65, 0.8, 1.0)] == pytest.approx([0, 0, 1.5, 3, 3])
+
+
+def test_a_run_that_is_killed_within_a_ramp_ends_like_one_that_is_not(tmp_path):
+    def stages():
+        parts = (
+            Part("a", Numbers(), sum_of_inputs),
+            Part("b", Numbers(), sum_of_inputs, Ramp(2.0, 0.2, 0.9)),
+        )
+        return (Stage("only", parts),)
+
+    whole = trainer(tmp_path / "whole", stages=stages())
+    whole.fit()
+    killed = trainer(tmp_path / "killed", stages=stages())
+    kill_before(killed, 17)
+    with pytest.raises(KeyboardInterrupt):
+        killed.fit()
+    again = trainer(tmp_path / "killed", stages=stages())
+    again.fit(resume=True)
+    for one, other in zip(whole.bare.parameters(), again.bare.parameters(), strict=True):
+        torch.testing.assert_close(one, other, rtol=0, atol=0)
+
+
+def test_weight_decay_leaves_biases_alone(tmp_path):
+    """Without a gradient all but the biases shrink."""
+    subject = trainer(
+        tmp_path / "run",
+        replace(SETTINGS, weight_decay=0.5, clip_norm=0.0),
+        objective=lambda network, batch, generator: {"loss": 0 * network(batch).sum()},
+    )
+    before = {name: value.detach().clone() for name, value in subject.bare.named_parameters()}
+    subject.fit()
+    for name, value in subject.bare.named_parameters():
+        if name.endswith("bias"):
+            torch.testing.assert_close(value, before[name], rtol=0, atol=0)
+        else:
+            assert float(value.abs().sum()) < 0.99 * float(before[name].abs().sum())
