@@ -13,6 +13,7 @@ from samepoint.files import folder_written_whole, write_json
 from samepoint.sim.cell.actors import Actor, carton, shoe
 from samepoint.sim.cell.cameras import cell_cameras, vertical_view
 from samepoint.sim.cell.plan import CellRecording, Chunk, chunks, recordings
+from samepoint.sim.cell.plush import plush
 from samepoint.sim.cell.settings import CellSettings
 from samepoint.sim.cell.stage import build_stage, clear_table, place_beside
 from samepoint.sim.cell.writer import (
@@ -124,6 +125,8 @@ def make_actor(settings: CellSettings, recording: CellRecording) -> Actor:
     """What a recording's keypoints are on."""
     if settings.kind == "shoe":
         return shoe(settings.seed, recording.split, recording.shown)
+    if settings.kind == "plush":
+        return plush(settings.seed)
     return carton(settings.seed)
 
 

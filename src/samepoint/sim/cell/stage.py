@@ -22,7 +22,11 @@ LIKE: dict[CellKind, tuple[str, ...]] = {
 """Families that look like each kind, for its distractors."""
 LIKENESS = 0.7
 """Share of the distractors that are from such families; the others have simple forms."""
-FLAT_BOX = {"width": (0.07, 0.12), "depth": (0.012, 0.045), "height": (0.12, 0.2), "bulge": (0.0, 0.002)}
+SHAPES: dict[str, dict[str, tuple[float, float]]] = {
+    "box": {"width": (0.07, 0.12), "depth": (0.012, 0.045), "height": (0.12, 0.2), "bulge": (0.0, 0.002)},
+    "toy": {"size": (0.09, 0.14)},
+}
+"""Ranges of such families' parameters that differ here."""
 NEAR, BESIDE, TRIES = 0.04, 0.16, 80
 """Metres: distractors have their middle so far from that of the cell (farther, where there is no room)."""
 FALLS = ((0, 0.0), (0, np.pi / 2), (0, -np.pi / 2), (0, np.pi / 2), (0, -np.pi / 2), (1, np.pi / 2))
@@ -78,8 +82,8 @@ def place_beside(world: World, generator: np.random.Generator, things: tuple[Thi
 def _like(kind: CellKind, generator: np.random.Generator) -> Instance:
     family = find_family(str(generator.choice(LIKE[kind])))
     shape = family.sample_shape(generator)
-    if family.name == "box":
-        shape = {name: float(generator.uniform(low, high)) for name, (low, high) in FLAT_BOX.items()}
+    for name, (low, high) in SHAPES.get(family.name, {}).items():
+        shape[name] = float(generator.uniform(low, high))
     return make_object(family.name, shape, generator)
 
 
