@@ -14,7 +14,7 @@ from samepoint.errors import RunError
 from samepoint.geometry.pixels import cells_from_pixels, pixel_grid, resize_pixels, sample
 from samepoint.inference.locate import relative_likelihood
 from samepoint.inference.matcher import Places
-from samepoint.inference.points import round_mode, share_of_mode
+from samepoint.inference.points import peaks
 from samepoint.types import Heatmaps, Size
 
 
@@ -45,15 +45,15 @@ class HeatmapMatcher:
             return self.network(image.to(self.device))
 
     def places(self, embedding: Heatmaps, names: Sequence[str]) -> Places:
-        asked = self._of(embedding, names)
-        return Places(round_mode(asked, self.sigma)[0], share_of_mode(asked, self.sigma)[0])
+        peak = peaks(self._of(embedding, names), self.sigma)
+        return Places(peak.uv[0], peak.share[0])
 
     def heat(self, embedding: Heatmaps, name: str, size: Size) -> Float[Tensor, "h w"]:
         asked = self._of(embedding, [name])
         places = pixel_grid(size, asked.logits.device, asked.logits.dtype).flatten(0, 1)
         cells = cells_from_pixels(resize_pixels(places, size, asked.image_size), asked.cells)
         logits = sample(asked.logits, cells[None])[0, :, 0].unflatten(0, size)
-        return relative_likelihood(logits, 1.0) * share_of_mode(asked, self.sigma)[0, 0]
+        return relative_likelihood(logits, 1.0) * peaks(asked, self.sigma).share[0, 0]
 
     def _of(self, embedding: Heatmaps, names: Sequence[str]) -> Heatmaps:
         return replace(embedding, logits=embedding.logits[:, [self._names.index(name) for name in names]])

@@ -59,8 +59,8 @@ class Points:
     """`xyz` world, metres, NaN where fewer than two views have a say or their rays are parallel; `covariance` of it,
     square metres. Of each view: `uv` where its heatmap looks, `variance` of the heatmap about its mean (pixels
     squared), `weight` its say in [0, 1], `projected` where the point lies in it (pixels; NaN behind it), `agreement`
-    in [0, 1]: how sure its heatmap is, less the further the point lies from where it looks; 0 behind it and where
-    there is no point."""
+    in [0, 1]: the share of its heatmap that lies at its peak, less the further the point lies from where it looks; 0
+    behind it, where it takes no part and where there is no point."""
 
     xyz: Float[Tensor, "m n 3"]
     covariance: Float[Tensor, "m n 3 3"]
@@ -89,7 +89,8 @@ def locate_points(
         shape = intrinsics.shape[:2]
         found = soft_match_logits(heatmaps.logits, heatmaps.cells)
         mean, variance = (value.unflatten(0, shape) for value in (found.mean, found.variance))
-        uv = mean if settings.readout == "mean" else round_mode(heatmaps, settings.sigma).unflatten(0, shape)
+        peak = peaks(heatmaps, settings.sigma, found.log_partition)
+        uv = mean if settings.readout == "mean" else peak.uv.unflatten(0, shape)
         k, pose = intrinsics.to(uv), world_from_camera.to(uv)
         sure = confidence_weight(variance, settings.sigma, settings.weighting)
         weight = own = torch.where(takes_part, sure, 0.0)
@@ -100,7 +101,8 @@ def locate_points(
             xyz = triangulate_pixels(uv, k, pose, weight)
         projected, _ = look(xyz, k, pose, heatmaps.image_size)
         in_front = transform(invert(pose), xyz[:, None])[..., 2] > 0  # false where there is no point
-        agreement = torch.where(in_front, own * _nearness(projected - uv, settings.sigma), 0.0)
+        surely = peak.share.unflatten(0, shape) * _nearness(projected - uv, settings.sigma)
+        agreement = torch.where(in_front & takes_part, surely, 0.0)
         projected = projected.masked_fill(~in_front[..., None], torch.nan)
         spread = covariance(xyz, uv, variance, weight, k, pose, settings.sigma)
         return Points(xyz, spread, uv, variance, weight, projected, agreement)
@@ -112,16 +114,21 @@ def _nearness(error: Float[Tensor, "*b 2"], sigma: float) -> Float[Tensor, "*b"]
     return 1 / (1 + torch.nan_to_num(miss, nan=0.0)).square()
 
 
-def round_mode(heatmaps: Heatmaps, sigma: float) -> Float[Tensor, "b n 2"]:
-    """The mean of each heatmap within 3 sigma of its most probable cell, pixels."""
+@dataclass(frozen=True)
+class Peaks:
+    """`uv`: the mean of each heatmap within 3 target widths of its most probable cell, pixels; `share` of the
+    heatmap's probability that lies there, in [0, 1]."""
+
+    uv: Float[Tensor, "b n 2"]
+    share: Float[Tensor, "b n"]
+
+
+def peaks(heatmaps: Heatmaps, sigma: float, log_partition: Float[Tensor, "b n"] | None = None) -> Peaks:
+    """`sigma`: the targets' width, pixels. `log_partition`, if known: the logarithm of each heatmap's sum of exp."""
     places, logits = _peak(heatmaps, sigma)
-    return (logits.softmax(-1)[..., None] * places).sum(2)
-
-
-def share_of_mode(heatmaps: Heatmaps, sigma: float) -> Float[Tensor, "b n"]:
-    """The share of each heatmap's probability that lies within 3 sigma of its most probable cell, in [0, 1]."""
-    _, logits = _peak(heatmaps, sigma)
-    return (logits.logsumexp(-1) - heatmaps.logits.flatten(2).logsumexp(-1)).exp().clamp(max=1)
+    whole = heatmaps.logits.flatten(2).logsumexp(-1) if log_partition is None else log_partition
+    uv = (logits.softmax(-1)[..., None] * places).sum(2)
+    return Peaks(uv, (logits.logsumexp(-1) - whole).exp().clamp(max=1))
 
 
 def _peak(heatmaps: Heatmaps, sigma: float) -> tuple[Float[Tensor, "b n k 2"], Float[Tensor, "b n k"]]:

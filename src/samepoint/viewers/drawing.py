@@ -20,6 +20,7 @@ from samepoint.inference.images import rgb_array
 from samepoint.viewers.palette import HEAT, series_colour
 
 DPI = 100
+NAMED = 12
 
 
 def draw_hits(path: Path, image: UInt8[np.ndarray, "h w 3"], hits: Mapping[str, Hit]) -> None:
@@ -31,13 +32,29 @@ def draw_hits(path: Path, image: UInt8[np.ndarray, "h w 3"], hits: Mapping[str, 
     one = _unit(image)
     for index, (name, hit) in enumerate(hits.items()):
         colour = series_colour(index)
-        style = "solid" if hit.visible else "dotted"
-        for edge, width in (("black", 4.0), (colour, 2.0)):
-            circle = matplotlib.patches.Circle(hit.uv, 7 * one, fill=False, edgecolor=edge)
-            circle.set(linewidth=width * one, linestyle=style)
-            axes.add_patch(circle)
+        _ring(axes, hit.uv, 7 * one, colour, one, hit.visible)
         note = f"{hit.confidence:.2f}" if hit.visible else f"not visible ({hit.confidence:.2f})"
         _text(axes, hit.uv, f"{name} {note}", colour, one, image.shape[1])
+    save_figure(figure, path)
+
+
+def draw_views(
+    path: Path, images: Mapping[str, UInt8[np.ndarray, "_ _ 3"]], hits: Mapping[str, Mapping[str, Hit]]
+) -> None:
+    """Images of several cameras side by side, at their own size, as PNG, with the camera's name and a ring round each
+    of its hits (those outside the image are left out). Up to `NAMED` hits have their names beside them."""
+    sheet, corners = _side_by_side(list(images.values()))
+    figure, axes = _canvas(sheet)
+    for (camera, image), corner in zip(images.items(), corners):
+        one, inside = _unit(image), image.shape[1::-1]
+        for index, (name, hit) in enumerate(hits[camera].items()):
+            if not all(-0.5 <= x < side - 0.5 for x, side in zip(hit.uv, inside)):
+                continue
+            uv = hit.uv[0] + corner[0], hit.uv[1] + corner[1]
+            _ring(axes, uv, 5 * one, series_colour(index), 0.7 * one, hit.visible)
+            if len(hits[camera]) <= NAMED:
+                _text(axes, uv, name, series_colour(index), 0.8 * one, corner[0] + image.shape[1])
+        _text(axes, (corner[0] - 5 * one, corner[1] + 10 * one), camera, "white", one, sheet.shape[1] * 2)
     save_figure(figure, path)
 
 
@@ -111,6 +128,26 @@ def _canvas(image: UInt8[np.ndarray, "h w 3"]) -> tuple[Figure, Any]:
     axes.set_axis_off()
     axes.set_autoscale_on(False)
     return figure, axes
+
+
+def _side_by_side(
+    images: Sequence[UInt8[np.ndarray, "_ _ 3"]], columns: int = 4
+) -> tuple[UInt8[np.ndarray, "h w 3"], list[tuple[int, int]]]:
+    """One image with all in rows of `columns`, and the pixel (u, v) where each begins."""
+    height, width = (max(image.shape[axis] for image in images) for axis in (0, 1))
+    columns = min(columns, len(images))
+    sheet = np.zeros((-(-len(images) // columns) * height, columns * width, 3), np.uint8)
+    corners = [(index % columns * width, index // columns * height) for index in range(len(images))]
+    for image, (u, v) in zip(images, corners):
+        sheet[v : v + image.shape[0], u : u + image.shape[1]] = image
+    return sheet, corners
+
+
+def _ring(axes: Any, uv: tuple[float, float], radius: float, colour: str, line: float, visible: bool) -> None:
+    for edge, width in (("black", 4.0), (colour, 2.0)):
+        circle = matplotlib.patches.Circle(uv, radius, fill=False, edgecolor=edge)
+        circle.set(linewidth=width * line, linestyle="solid" if visible else "dotted")
+        axes.add_patch(circle)
 
 
 def _text(axes: Any, uv: tuple[float, float], text: str, colour: str, one: float, width: int) -> None:

@@ -26,20 +26,27 @@ def is_multi_camera(path: Path) -> bool:
     return _is_recording(path) or any(_is_recording(below) for below in path.iterdir() if below.is_dir())
 
 
-def read_multi_camera(path: Path, *, cache_dir: Path | None = None) -> Dataset:
+def read_multi_camera(
+    path: Path, *, calibration: Calibration | None = None, cache_dir: Path | None = None
+) -> Dataset:
     """The recordings at or below `path`. Frames of videos are extracted into `cache_dir` (default: the user's cache).
 
-    A camera may miss moments. DataError for a calibration without images or images without calibration, images that
+    `calibration` takes the place of the recordings' own, which may then be missing. A camera may miss moments. DataError for a calibration without images or images without calibration, images that
     do not have the calibrated size, and tables that name what there is not.
     """
     path, cache = Path(path), (cache_dir or default_cache().parent) / "videos"
-    if _is_recording(path):
-        return Dataset(path, (_recording(path, path.resolve().name, cache),))
-    folders = sorted(below for below in path.iterdir() if below.is_dir() and _is_recording(below))
-    return Dataset(path, tuple(_recording(folder, folder.name, cache) for folder in folders))
+    if _is_recording(path, calibration):
+        return Dataset(path, (_recording(path, path.resolve().name, cache, calibration),))
+    folders = sorted(
+        below for below in path.iterdir() if below.is_dir() and _is_recording(below, calibration)
+    )
+    return Dataset(path, tuple(_recording(folder, folder.name, cache, calibration) for folder in folders))
 
 
-def _is_recording(path: Path) -> bool:
+def _is_recording(path: Path, calibration: Calibration | None = None) -> bool:
+    if calibration is not None:
+        videos = {file.stem for file in path.iterdir() if file.suffix.lower() in VIDEO_SUFFIXES}
+        return any((path / camera).is_dir() or camera in videos for camera in calibration)
     return (path / CALIBRATION).is_file() or next((path / CALIBRATIONS).glob("*.toml"), None) is not None
 
 
@@ -47,9 +54,9 @@ def _split(name: str) -> Split | None:
     return next((split for prefix, split in SPLITS if name.startswith(prefix)), None)
 
 
-def _recording(folder: Path, name: str, cache: Path) -> Recording:
+def _recording(folder: Path, name: str, cache: Path, calibration: Calibration | None) -> Recording:
     tables = _Tables.read(folder)
-    calibrations = _Calibrations(folder)
+    calibrations = _Calibrations(folder, calibration)
     images = {camera: _images(folder, camera, cache) for camera in calibrations.names}
     _check_cameras(folder, images)
     moments = sorted({moment for files in images.values() for moment in files})
@@ -74,12 +81,12 @@ def _recording(folder: Path, name: str, cache: Path) -> Recording:
 
 
 class _Calibrations:
-    """One calibration for all moments, or one each."""
+    """One calibration for all moments (`given`, or the folder's), or one each."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder, self._read = folder, {}
-        fixed = folder / CALIBRATION
-        self.fixed: Calibration | None = read_calibration(fixed) if fixed.is_file() else None
+    def __init__(self, folder: Path, given: Calibration | None = None) -> None:
+        self.folder, self.fixed, self._read = folder, given, {}
+        if given is None and (folder / CALIBRATION).is_file():
+            self.fixed = read_calibration(folder / CALIBRATION)
         first = next(iter(sorted((folder / CALIBRATIONS).glob("*.toml"))), None)
         self.names = tuple(self.fixed or (self.of(first.stem) if first else {}))
 
