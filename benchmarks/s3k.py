@@ -198,7 +198,7 @@ def shift_cells(data: Path, seeds: Sequence[int]) -> list[Cell]:
     recordings = sorted(path.name for path in folder.glob("train_*"))
     for seed in seeds:
         orders = {name: shuffled(folder / name, seed) for name in recordings}
-        for unlabelled in (0, 100, 400):
+        for unlabelled in (0, 400):
             for mode in ("start", "full"):
                 chosen = []
                 for k, name in enumerate(recordings):
