@@ -1,4 +1,4 @@
-"""A rig of cameras that see coloured spots, and a network whose answer is known: a channel's brightness is the heatmap.
+"""Cameras that see coloured spots, and a network whose answer is known: the brightness of a channel is its heatmap.
 
 Three keypoints, "red", "green" and "blue"; a spot is a Gaussian in its channel of the image as recorded.
 """
@@ -20,12 +20,12 @@ from samepoint.geometry.motions import invert, transform
 from samepoint.types import CellMap, Heatmaps
 
 NAMES = ("red", "green", "blue")
-SIZE = (96, 128)
+SIZE = (192, 256)
 SIGMA = 2.0
 FAINT = 1e-7
-BROWN = Lens("brown", (-0.25, 0.08, 0.002, -0.003, 0.0))
+BROWN = Lens("brown", (-0.3, 0.1, 0.004, -0.006, 0.0))
 FISHEYE = Lens("fisheye", (0.05, -0.02, 0.01, 0.0))
-POINTS = {"red": (0.05, -0.02, 0.03), "green": (-0.06, 0.04, 0.0), "blue": (0.0, 0.02, -0.05)}
+POINTS = {"red": (0.2, -0.14, 0.1), "green": (-0.18, 0.12, 0.0), "blue": (0.05, 0.2, -0.12)}
 
 
 def spot_network(image: Tensor) -> Heatmaps:
@@ -48,7 +48,7 @@ def looking_at_origin(angle: float, height: float = 0.5, distance: float = 0.7) 
 
 def ring(number: int = 4, size: tuple[int, int] = SIZE, lens: Lens | None = None) -> dict[str, Camera]:
     """cam0, cam1, ... round the origin."""
-    k = torch.tensor([[150.0, 0, size[1] / 2 - 1.5], [0, 148.0, size[0] / 2 + 0.5], [0, 0, 1]])
+    k = torch.tensor([[170.0, 0, size[1] / 2 - 1.5], [0, 168.0, size[0] / 2 + 0.5], [0, 0, 1]])
     names = [f"cam{c}" for c in range(number)]
     return {
         name: Camera(name, size, k, looking_at_origin(0.3 + 1.3 * c).float(), lens)
