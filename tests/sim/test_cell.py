@@ -87,7 +87,7 @@ def test_recordings_are_whole(rendered: Render, fixed: bool) -> None:
         assert list(points_of(root / name)) == [(m, k) for m in names for k in known]
 
 
-@pytest.mark.parametrize("kind", ["box", "shoe", "plush"])
+@pytest.mark.parametrize("kind", ["box", "shoe", "plush", "cable"])
 def test_convention_points_project_to_the_labels(rendered: Render, kind: str) -> None:
     root = rendered(kind=kind)
     labelled = 0

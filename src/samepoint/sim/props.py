@@ -35,12 +35,19 @@ def add_hand(mujoco: ModuleType, spec: Any, generator: np.random.Generator) -> N
         add_bar(mujoco, body, start, end, radius, skin)
 
 
-def add_gripper(mujoco: ModuleType, spec: Any, generator: np.random.Generator) -> None:
-    """A parallel gripper on an arm link: fingers along +z, opening along y."""
+def add_gripper(
+    mujoco: ModuleType,
+    spec: Any,
+    generator: np.random.Generator,
+    gaps: tuple[float, float] = (0.012, 0.04),
+    elbow: tuple[float, float, float] = (0.2, 0.05, -0.55),
+) -> None:
+    """A parallel gripper on an arm link that ends at `elbow`: fingers along +z, opening along y by twice a gap that
+    is drawn from `gaps` (metres)."""
     body = spec.worldbody.add_body(name="gripper", mocap=True)
     box, shade = mujoco.mjtGeom.mjGEOM_BOX, generator.uniform(0.15, 0.9)
     shell, dark, pad = [shade] * 3 + [1.0], [0.12, 0.12, 0.13, 1.0], [*generator.uniform(0.1, 0.8, 3), 1.0]
-    gap = float(generator.uniform(0.012, 0.04))
+    gap = float(generator.uniform(*gaps))
     passive = {"contype": 0, "conaffinity": 0}
     body.add_geom(type=box, size=[0.03, 0.06, 0.03], pos=[0, 0, -0.03], rgba=shell, **passive)
     for side in (-1, 1):
@@ -51,7 +58,7 @@ def add_gripper(mujoco: ModuleType, spec: Any, generator: np.random.Generator) -
             type=box, size=[0.01, 0.004, 0.012], pos=[0, side * (gap + 0.003), 0.05], rgba=pad, **passive
         )
     add_bar(mujoco, body, (0, 0, -0.06), (0, 0, -0.14), 0.03, shell)
-    add_bar(mujoco, body, (0, 0, -0.14), (0.2, 0.05, -0.55), 0.034, dark)
+    add_bar(mujoco, body, (0, 0, -0.14), elbow, 0.034, dark)
 
 
 def add_bar(

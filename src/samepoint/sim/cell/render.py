@@ -11,7 +11,8 @@ import numpy as np
 
 from samepoint.files import folder_written_whole, write_json
 from samepoint.sim.cell.actors import Actor, carton, shoe
-from samepoint.sim.cell.cameras import cell_cameras, vertical_view
+from samepoint.sim.cell.cable import cable
+from samepoint.sim.cell.cameras import BELOW_GRIPPER, HIGHEST, cell_cameras, vertical_view
 from samepoint.sim.cell.plan import CellRecording, Chunk, chunks, recordings
 from samepoint.sim.cell.plush import plush
 from samepoint.sim.cell.settings import CellSettings
@@ -127,14 +128,16 @@ def make_actor(settings: CellSettings, recording: CellRecording) -> Actor:
         return shoe(settings.seed, recording.split, recording.shown)
     if settings.kind == "plush":
         return plush(settings.seed)
+    if settings.kind == "cable":
+        return cable(settings.seed)
     return carton(settings.seed)
 
 
 def _poses(settings: CellSettings, recording: CellRecording, moment: int) -> np.ndarray:
-    if settings.fixed_cameras:
-        return cell_cameras(stream(settings.seed, 0, "cameras"), settings.cameras)
     generator = stream(settings.seed, recording.split, "cameras", recording.number, moment)
-    return cell_cameras(generator, settings.cameras)
+    if settings.fixed_cameras:
+        generator = stream(settings.seed, 0, "cameras")
+    return cell_cameras(generator, settings.cameras, BELOW_GRIPPER if settings.kind == "cable" else HIGHEST)
 
 
 def _description(settings: CellSettings) -> dict[str, object]:

@@ -46,8 +46,6 @@ class CellSettings:
         """DataError on the first setting that makes no sense."""
         if self.kind not in get_args(CellKind):
             raise DataError(one_of("kind", self.kind, get_args(CellKind)))
-        if self.kind == "cable":
-            raise DataError(f"kind {self.kind!r} cannot be rendered yet", mend="choose box, shoe or plush")
         wrong = [
             ("cameras", not 1 <= self.cameras <= 20, "1 to 20"), ("workers", self.workers < 1, "1 or more"),
             ("size", min(self.size) < 16 or max(self.size) > 2048, "16 to 2048"),

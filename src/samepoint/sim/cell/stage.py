@@ -17,7 +17,7 @@ from samepoint.sim.things import add_distractor, add_object
 from samepoint.sim.world import Thing, World, compile_world
 
 LIKE: dict[CellKind, tuple[str, ...]] = {
-    "box": ("box",), "shoe": ("mug", "box", "bottle", "cap"), "plush": ("toy",), "cable": ("plug", "mug", "box"),
+    "box": ("box",), "shoe": ("mug", "box", "bottle", "cap"), "plush": ("toy",), "cable": ("plug", "socket", "mug"),
 }  # fmt: skip
 """Families that look like each kind, for its distractors."""
 LIKENESS = 0.7
@@ -31,6 +31,8 @@ NEAR, BESIDE, TRIES = 0.04, 0.16, 80
 """Metres: distractors have their middle so far from that of the cell (farther, where there is no room)."""
 FALLS = ((0, 0.0), (0, np.pi / 2), (0, -np.pi / 2), (0, np.pi / 2), (0, -np.pi / 2), (1, np.pi / 2))
 """(axis, angle): things stand, lie on their back or front (more often) or on a side."""
+UPRIGHT = ("plug", "socket", "cap")
+"""Families that are only put down as they stand."""
 ABOVE = 0.0002
 """Metres: what is put down is so far above the table."""
 
@@ -90,6 +92,8 @@ def _like(kind: CellKind, generator: np.random.Generator) -> Instance:
 def _on_the_table(generator: np.random.Generator, thing: Thing, reach: float) -> Float[np.ndarray, "4 4"]:
     """Standing or lying on a side, with the middle of its outline within `reach` metres."""
     fall = FALLS[int(generator.integers(len(FALLS)))]
+    if thing.instance is not None and thing.instance.slot.family in UPRIGHT:
+        fall = FALLS[0]
     pose = np.eye(4)
     pose[:3, :3] = turn(2, generator.uniform(-np.pi, np.pi)) @ turn(*fall)
     points = thing.points if thing.instance is None else thing.instance.model.vertices
