@@ -7,6 +7,7 @@ from typing import Any
 
 from samepoint.data.decode import image_size
 from samepoint.data.recording import Dataset
+from samepoint.data.rig.points import keypoint_names
 
 
 def describe(dataset: Dataset) -> dict[str, Any]:
@@ -15,10 +16,15 @@ def describe(dataset: Dataset) -> dict[str, Any]:
     sizes = Counter("{1}x{0}".format(*image_size(view.image)) for view in views)
     families = Counter(model.family for model in dataset.objects.values() if model.family)
     keypoints = {name for model in dataset.objects.values() for name in model.keypoints}
+    keypoints |= set(keypoint_names(dataset.recordings))
     return {
         "root": str(dataset.root),
         "recordings": len(dataset.recordings),
         "moments": sum(len(recording.moments) for recording in dataset.recordings),
+        "labelled_moments": sum(
+            bool(m.clicks) for recording in dataset.recordings for m in recording.moments
+        ),
+        "static_ranges": sum(len(recording.still) for recording in dataset.recordings),
         "views": len(views),
         "modes": dict(Counter(recording.mode for recording in dataset.recordings)),
         "splits": dict(Counter(recording.split or "none" for recording in dataset.recordings)),

@@ -73,7 +73,8 @@ class Moment:
     """Views taken at the same time (seconds). In a scan each moment has one view.
 
     Of several calibrated cameras: `clicks` are labelled pixels by camera and keypoint (of the image as recorded, bent
-    by its lens), `truth` the exact places of keypoints where they are known (rendered), world, metres.
+    by its lens), `truth` the exact places of keypoints where they are known (rendered), world, metres. `times` are
+    those of each camera's own clock, where there are some; `time` is then their mean.
     """
 
     views: tuple[View, ...]
@@ -82,6 +83,7 @@ class Moment:
     name: str | None = None
     clicks: Mapping[str, Mapping[str, tuple[float, float]]] = field(default_factory=dict)
     truth: Mapping[str, Float[Tensor, 3]] = field(default_factory=dict)
+    times: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

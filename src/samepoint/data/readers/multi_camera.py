@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import torch
 
@@ -18,6 +20,7 @@ from samepoint.data.store_files import default_cache
 from samepoint.errors import DataError
 
 CALIBRATION, CALIBRATIONS = "calibration.toml", "calibration"
+T = TypeVar("T")
 SPLITS: tuple[tuple[str, Split], ...] = (("train", "train"), ("val", "validation"), ("test", "test"))
 
 
@@ -31,8 +34,10 @@ def read_multi_camera(
 ) -> Dataset:
     """The recordings at or below `path`. Frames of videos are extracted into `cache_dir` (default: the user's cache).
 
-    `calibration` takes the place of the recordings' own, which may then be missing. A camera may miss moments. DataError for a calibration without images or images without calibration, images that
-    do not have the calibrated size, and tables that name what there is not.
+    `calibration` takes the place of the recordings' own, which may then be missing. Moments are in the order
+    of their names, numbers in these as numbers. A camera may miss moments. DataError for a calibration without images
+    or images without calibration, images that do not have the calibrated size, and tables that name what there is
+    not, or twice.
     """
     path, cache = Path(path), (cache_dir or default_cache().parent) / "videos"
     if _is_recording(path, calibration):
@@ -43,9 +48,14 @@ def read_multi_camera(
     return Dataset(path, tuple(_recording(folder, folder.name, cache, calibration) for folder in folders))
 
 
+def recording_folder(path: Path, recording: Recording) -> Path:
+    """Where a recording of the data set `path` lies."""
+    return path if _is_recording(path) else path / recording.name
+
+
 def _is_recording(path: Path, calibration: Calibration | None = None) -> bool:
     if calibration is not None:
-        videos = {file.stem for file in path.iterdir() if file.suffix.lower() in VIDEO_SUFFIXES}
+        videos = {video.stem for video in _shown(path, VIDEO_SUFFIXES)}
         return any((path / camera).is_dir() or camera in videos for camera in calibration)
     return (path / CALIBRATION).is_file() or next((path / CALIBRATIONS).glob("*.toml"), None) is not None
 
@@ -59,7 +69,7 @@ def _recording(folder: Path, name: str, cache: Path, calibration: Calibration | 
     calibrations = _Calibrations(folder, calibration)
     images = {camera: _images(folder, camera, cache) for camera in calibrations.names}
     _check_cameras(folder, images)
-    moments = sorted({moment for files in images.values() for moment in files})
+    moments = sorted({moment for files in images.values() for moment in files}, key=_natural)
     tables.check(folder, images, moments)
     made = tuple(
         Moment(
@@ -73,11 +83,17 @@ def _recording(folder: Path, name: str, cache: Path, calibration: Calibration | 
             moment,
             tables.clicks.get(moment, {}),
             tables.truth.get(moment, {}),
+            tables.times.get(moment, {}),
         )
         for moment in moments
     )
     still = tuple(tables.range_of(entry, moments) for entry in tables.still)
     return Recording(name, "rig", made, _split(name), still=still)
+
+
+def _natural(name: str) -> tuple[list[str | int], str]:
+    """A key that sorts 9 before 10."""
+    return [int(part) if i % 2 else part for i, part in enumerate(re.split(r"(\d+)", name))], name
 
 
 class _Calibrations:
@@ -88,6 +104,9 @@ class _Calibrations:
         if given is None and (folder / CALIBRATION).is_file():
             self.fixed = read_calibration(folder / CALIBRATION)
         first = next(iter(sorted((folder / CALIBRATIONS).glob("*.toml"))), None)
+        if given is None and self.fixed is not None and first is not None:
+            mend = f"remove one of them: {CALIBRATION} is for cameras that stand still"
+            raise DataError(f"has both {CALIBRATION} and {CALIBRATIONS}/", where=folder, mend=mend)
         self.names = tuple(self.fixed or (self.of(first.stem) if first else {}))
 
     def of(self, moment: str) -> Calibration:
@@ -109,17 +128,23 @@ class _Calibrations:
 def _images(folder: Path, camera: str, cache: Path) -> dict[str, Path]:
     """Images of a camera by moment."""
     if (folder / camera).is_dir():
-        files = sorted(p for p in (folder / camera).iterdir() if p.suffix.lower() in IMAGE_SUFFIXES)
+        files = _shown(folder / camera, IMAGE_SUFFIXES)
         found = {path.stem: path for path in files}
         if len(found) < len(files):
             double = next(p for p in files if found[p.stem] != p)
             mend = "keep one of them"
             raise DataError(f"two images are named {double.stem}", where=double.parent, mend=mend)
         return found
-    videos = [p for p in folder.glob(f"{camera}.*") if p.suffix.lower() in VIDEO_SUFFIXES]
+    videos = [p for p in _shown(folder, VIDEO_SUFFIXES) if p.stem == camera]
     if len(videos) > 1:
         raise DataError(f"camera {camera} has {len(videos)} videos", where=folder, mend="keep one of them")
     return {path.stem: path for path in all_frames(videos[0], cache)} if videos else {}
+
+
+def _shown(folder: Path, suffixes: frozenset[str]) -> list[Path]:
+    """The files of a folder by suffix, without those that file systems hide."""
+    found = (p for p in folder.iterdir() if p.suffix.lower() in suffixes and not p.name.startswith("."))
+    return sorted(found)
 
 
 def _check_cameras(folder: Path, images: Mapping[str, Mapping[str, Path]]) -> None:
@@ -128,6 +153,13 @@ def _check_cameras(folder: Path, images: Mapping[str, Mapping[str, Path]]) -> No
         what = f"camera {missing[0]} is calibrated but has no images"
         mend = f"add the folder {missing[0]}/ or {missing[0]}.mp4, or take it out of the calibration"
         raise DataError(what, where=folder, mend=mend)
+    moments = {moment for files in images.values() for moment in files}
+    below = (p for p in folder.iterdir() if p.is_dir() and p.name not in images and p.name != CALIBRATIONS)
+    others = [p for p in below if any(image.stem in moments for image in _shown(p, IMAGE_SUFFIXES))]
+    others += [p for p in _shown(folder, VIDEO_SUFFIXES) if p.stem not in images]
+    if others:
+        mend = "calibrate this camera too, or move its images out of the recording"
+        raise DataError("the calibration has no such camera", where=others[0], mend=mend)
     if len(images) < 2:
         raise DataError("has one camera", where=folder, mend="S3K needs two or more calibrated cameras")
 
@@ -160,17 +192,16 @@ class _Tables:
         places: dict[tuple[str, str], str] = {}
         for where, row in _rows(folder / "labels.csv", LABELS):
             of_camera = clicks.setdefault(row["moment"], {}).setdefault(row["camera"], {})
-            if row["keypoint"] in of_camera:
-                mend = "keep one of the two lines"
-                raise DataError(f"{row['keypoint']} is labelled twice in this view", where=where, mend=mend)
-            of_camera[row["keypoint"]] = (number(row["u"], "u", where), number(row["v"], "v", where))
+            uv = number(row["u"], "u", where), number(row["v"], "v", where)
+            _add(of_camera, row["keypoint"], uv, where)
             places.setdefault((row["moment"], row["camera"]), where)
         for where, row in _rows(folder / "points.csv", POINTS):
             xyz = torch.tensor([number(row[axis], axis, where) for axis in "xyz"], dtype=torch.float32)
-            truth.setdefault(row["moment"], {})[row["keypoint"]] = xyz
+            _add(truth.setdefault(row["moment"], {}), row["keypoint"], xyz, where)
             places.setdefault((row["moment"], ""), where)
         for where, row in _rows(folder / "times.csv", TIMES):
-            times.setdefault(row["moment"], {})[row["camera"]] = number(row["time"], "time", where)
+            time = number(row["time"], "time", where)
+            _add(times.setdefault(row["moment"], {}), row["camera"], time, where)
             places.setdefault((row["moment"], row["camera"]), where)
         still = tuple((where, row["first"], row["last"]) for where, row in _rows(folder / "still.csv", STILL))
         return _Tables(clicks, truth, times, still, places)
@@ -203,6 +234,12 @@ class _Tables:
         if moments.index(first) > moments.index(last):
             raise DataError(f"{first} comes after {last}", where=where, mend="write the earlier one first")
         return moments.index(first), moments.index(last)
+
+
+def _add(into: dict[str, T], name: str, value: T, where: str) -> None:
+    if name in into:
+        raise DataError(f"{name} is there twice", where=where, mend="keep one of the two lines")
+    into[name] = value
 
 
 def _rows(path: Path, columns: tuple[str, ...]) -> list[tuple[str, dict[str, str]]]:

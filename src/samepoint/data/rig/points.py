@@ -21,6 +21,9 @@ from samepoint.geometry.lenses import undistort_points
 from samepoint.geometry.motions import invert, transform
 from samepoint.geometry.triangulation import triangulate_rays
 
+APART = 1e-3
+"""Metres: cameras nearer than that stand at one place."""
+
 
 @dataclass(frozen=True)
 class Click:
@@ -47,7 +50,7 @@ class Labelled:
 @dataclass(frozen=True)
 class RecordingLabels:
     """`points`: of each moment the labelled keypoints, world, metres, float32. `labelled`: the triangulations behind
-    them. `alone`: clicks of keypoints that no second view shows, which make no point."""
+    them. `alone`: clicks of keypoints that no second view shows from elsewhere, which make no point."""
 
     points: tuple[Mapping[str, Float[Tensor, " 3"]], ...]
     labelled: tuple[Labelled, ...] = field(default=())
@@ -59,7 +62,7 @@ def recording_labels(recording: Recording) -> RecordingLabels:
     points: list[dict[str, Tensor]] = [{} for _ in recording.moments]
     labelled: list[Labelled] = []
     alone: list[Click] = []
-    for first, last in _stretches(recording):
+    for first, last in stretches(recording):
         clicks = [c for m in range(first, last + 1) for c in _clicks(m, recording.moments[m])]
         for name in dict.fromkeys(click.keypoint for click in clicks):
             mine = tuple(click for click in clicks if click.keypoint == name)
@@ -86,8 +89,9 @@ def keypoint_names(recordings: tuple[Recording, ...]) -> tuple[str, ...]:
     )
 
 
-def _stretches(recording: Recording) -> list[tuple[int, int]]:
-    """Ranges of moments of one scene: those that stand still, and every other moment alone."""
+def stretches(recording: Recording) -> list[tuple[int, int]]:
+    """Ranges of moments of one scene: those that stand still, and every other moment alone. DataError where ranges
+    overlap."""
     out = sorted(recording.still)
     for (_, last), (first, _) in pairwise(out):
         if first <= last:
@@ -121,9 +125,17 @@ def _clicks_of(m: int, view: View, clicks: Mapping[str, tuple[float, float]]) ->
     return [Click(m, view, name, place) for name, place in zip(clicks, uv)]
 
 
+def from_two_places(centres: Float[Tensor, "c 3"]) -> bool:
+    """Whether cameras (world, metres) stand at least a millimetre apart. A camera that stood still through a static
+    range was clicked in several moments from one place: its rays meet in the camera itself."""
+    return len(centres) > 1 and bool((centres - centres[0]).norm(dim=-1).max() >= APART)
+
+
 def _triangulated(name: str, clicks: tuple[Click, ...]) -> Labelled | None:
-    """None where the rays leave the point open (one view, or nearly parallel rays)."""
+    """None where the rays leave the point open (one view, or one place, or nearly parallel rays)."""
     k, pose = _cameras(clicks)
+    if not from_two_places(pose[:, :3, 3]):
+        return None
     directions = transform(pose, rays(k, torch.stack([c.uv for c in clicks])[:, None]))[:, 0]
     xyz = triangulate_rays(pose[:, :3, 3], directions - pose[:, :3, 3])
     if not torch.isfinite(xyz).all():

@@ -31,7 +31,7 @@ def read_table(path: Path, columns: Sequence[str]) -> list[tuple[str, dict[str, 
     rows: list[tuple[str, dict[str, str]]] = []
     for row in reader:
         where = f"{path}, line {reader.line_num}"
-        if any(not row[name] for name in columns):
+        if any(not (row[name] or "").strip() for name in columns):
             raise DataError("has an empty field", where=where, mend=f"give all of {','.join(columns)}")
         rows.append((where, {name: row[name].strip() for name in columns}))
     return rows
