@@ -19,6 +19,7 @@ from samepoint.bench.finding import finding
 from samepoint.bench.machine import commit, machine
 from samepoint.bench.matching import matching
 from samepoint.bench.memory import DIMS, training_memory
+from samepoint.bench.rig import rig_finding
 from samepoint.bench.scaling import scaling
 from samepoint.bench.steps import METHODS, StepCase
 from samepoint.bench.throughput import training_throughput
@@ -133,6 +134,28 @@ class Finding(Question):
 
 
 @dataclass(frozen=True)
+class Rig(Question):
+    """How many moments a second keypoints are found in space, in the images of several cameras."""
+
+    views: int = 4
+    size: Size = (256, 256)
+    keypoints: int = 8
+    repeats: int = 20
+
+    def measure(self) -> dict[str, Any]:
+        if self.views < 2 or self.keypoints < 1 or self.repeats < 1 or min(self.size) < 16:
+            line = f"{self.views} views of {self.size[1]}x{self.size[0]}, {self.keypoints} keypoints"
+            raise DataError(line, mend="give two views or more, one keypoint or more, and 16 pixels or more")
+        return rig_finding(
+            device=self.device,
+            views=self.views,
+            size=self.size,
+            keypoints=self.keypoints,
+            repeats=self.repeats,
+        )
+
+
+@dataclass(frozen=True)
 class Batch(Question):
     """How many pairs or images a step fit into the memory that is free now. Does not run out of it."""
 
@@ -167,5 +190,6 @@ Bench = (
     | Annotated[Matching, tyro.conf.subcommand("matching")]
     | Annotated[Training, tyro.conf.subcommand("training")]
     | Annotated[Finding, tyro.conf.subcommand("finding")]
+    | Annotated[Rig, tyro.conf.subcommand("rig")]
     | Annotated[Batch, tyro.conf.subcommand("batch")]
 )

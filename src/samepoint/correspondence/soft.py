@@ -81,7 +81,10 @@ def soft_match_logits(
         batch, n, height, width = logits.shape
         logits = logits.to(working_dtype(logits))
         flat = logits.flatten(2)
-        probability = flat.softmax(-1).view(batch, n, height, width)
+        probability = flat.softmax(-1)
+        best = flat.argmax(-1, keepdim=True)
+        log_partition = flat.gather(-1, best) - probability.gather(-1, best).log()
+        probability = probability.view(batch, n, height, width)
         grid = pixels_from_cells(pixel_grid((height, width), logits.device, logits.dtype), cells)
         u, v = grid[0, :, 0], grid[:, 0, 1]
         in_u, in_v = probability.sum(2), probability.sum(3)
@@ -96,8 +99,8 @@ def soft_match_logits(
         return SpatialDistribution(
             mean=mean,
             variance=torch.stack((variance_u, variance_v), dim=-1),
-            mode=grid.flatten(0, 1)[flat.argmax(-1)],
-            log_partition=flat.logsumexp(-1),
+            mode=grid.flatten(0, 1)[best[..., 0]],
+            log_partition=log_partition[..., 0],
             payload=torch.cat(expected, dim=-1) if expected else None,
         )
 
