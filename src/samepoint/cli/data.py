@@ -1,4 +1,4 @@
-"""`samepoint data render | cell | import | photo | info | pairs | doctor | fuse`."""
+"""`samepoint data render | cell | import | photo | info | pairs | labels | doctor | fuse`."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import tyro
 from samepoint.cli.cell import Cell
 from samepoint.cli.doctor import Doctor
 from samepoint.cli.fuse import Fuse
+from samepoint.cli.labels import Labels
 from samepoint.cli.photo import Photo
 from samepoint.cli.rendering import WIDTH_BY_HEIGHT, time_left
 from samepoint.data.corrections import Corrections
@@ -130,6 +131,7 @@ Data = (
     | Annotated[Photo, tyro.conf.subcommand("photo")]
     | Annotated[Info, tyro.conf.subcommand("info")]
     | Annotated[Pairs, tyro.conf.subcommand("pairs")]
+    | Annotated[Labels, tyro.conf.subcommand("labels")]
     | Annotated[Doctor, tyro.conf.subcommand("doctor")]
     | Annotated[Fuse, tyro.conf.subcommand("fuse")]
 )

@@ -28,8 +28,9 @@ SEVERITY: tuple[Verdict, ...] = ("fault", "undecided", "right", "not applicable"
 class Doctor:
     """Say whether poses, depth, registration, intrinsics, masks and times are right, and what mends them.
 
-    Takes frames into one another by depth and pose, and compares with matches of colour. Exit status 0 if nothing is
-    at fault, 1 if something is. `out`: a folder for doctor.json and a picture of each recording.
+    Takes frames into one another by depth and pose, and compares with matches of colour. Of several calibrated
+    cameras: whether clicks meet in points, and if not why, and whether clocks agree. Exit status 0 if nothing is at
+    fault, 1 if something is. `out`: a folder for doctor.json and a picture of each recording.
     """
 
     path: tyro.conf.Positional[Path]
@@ -56,15 +57,16 @@ class Doctor:
 
 
 def report(findings: Sequence[Finding], coloured: bool = False) -> list[str]:
-    """A line for every check, with the fix under a fault. Of several recordings the worst is shown."""
+    """A line for every check, with the fix under a fault. Of several recordings the worst is shown; a finding without
+    the name of one is of all together."""
     lines = []
-    recordings = list(dict.fromkeys(finding.recording for finding in findings))
+    recordings = list(dict.fromkeys(f.recording for f in findings if f.recording))
     for check in dict.fromkeys(finding.check for finding in findings):
         these = [finding for finding in findings if finding.check == check]
         worst = min(these, key=lambda finding: SEVERITY.index(finding.verdict))
         alike = sum(finding.verdict == worst.verdict for finding in these)
         where = ""
-        if len(recordings) > 1:
+        if len(recordings) > 1 and worst.recording:
             where = f" [{worst.recording}{f' and {alike - 1} more' if alike > 1 else ''}]"
         mark = f"{MARKS[worst.verdict]:5}"
         if coloured:

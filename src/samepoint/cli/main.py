@@ -13,7 +13,11 @@ from samepoint.errors import SamepointError, one_of
 
 COMMANDS: dict[str, tuple[str, str, str]] = {
     "demo": ("samepoint.cli.demo", "DemoCommand", "render, train, evaluate and report: see it work"),
-    "data": ("samepoint.cli.data", "Data", "render | cell | import | photo | info | pairs | doctor | fuse"),
+    "data": (
+        "samepoint.cli.data",
+        "Data",
+        "render | cell | import | photo | info | pairs | labels | doctor | fuse",
+    ),
     "train": ("samepoint.cli.train", "Train", "don | identical-view | ccl | mined | s3k"),
     "evaluate": ("samepoint.cli.evaluate", "Evaluate", "score a run beside its baselines"),
     "compare": ("samepoint.cli.evaluate", "Compare", "score several runs on the same pairs"),

@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from samepoint.correspondence.collapse import SUSPECT, shares
 from samepoint.correspondence.views import Weighting, agree, look
 from samepoint.data.augmentation import Augmentation, change_appearance
+from samepoint.data.rig.checks import require_sound
 from samepoint.data.rig_sampling import (
     LookFor,
     RigMoments,
@@ -100,11 +101,13 @@ class S3k:
         return replace(self, labelled=size, unlabelled=size)
 
     def moments(self, store: FrameStore) -> RigMoments:
-        """What there is to train on. DataError where nothing is labelled in two views."""
+        """What there is to train on. DataError where nothing is labelled in two views, and for calibrations, clicks
+        and clocks that cannot be right (`require_sound`)."""
         found = rig_moments(store.dataset, self.look_for)
         if not found.labelled:
             mend = "label each keypoint in at least two views of a moment"
             raise DataError("no moment is labelled in two views", where=store.dataset.root, mend=mend)
+        require_sound(store.dataset)
         return found
 
     def build(self, store: FrameStore, init: str | Path, generator: torch.Generator) -> HeatmapNetwork:

@@ -32,6 +32,8 @@ EDGE, FITTED = (255, 40, 40), (40, 255, 90)
 Picture = UInt8[np.ndarray, "h w 3"]
 Panel = tuple[Picture, str, Verdict]
 """An image, its caption, and the verdict whose colour the caption takes."""
+Line = tuple[str, Verdict]
+"""A text, and the verdict whose colour it takes."""
 
 
 def draw_recording(
@@ -39,7 +41,7 @@ def draw_recording(
 ) -> None:
     """One PNG: the pair and its overlays, as written and mended; the edges; a line for every check."""
     rows = _rows(overlays, edges, {finding.check: finding.verdict for finding in findings})
-    lines = [line for finding in findings for line in _lines(finding)]
+    lines = finding_lines(findings)
     shape = next(image.shape for row in rows for image, _, _ in row)
     panel = PANEL * shape[0] / shape[1] + 0.35
     height = panel * len(rows) + 0.19 * len(lines) + 0.6
@@ -55,7 +57,19 @@ def draw_recording(
             axes.imshow(image)
             axes.set_axis_off()
             axes.set_title(caption, fontsize=9, color=COLOURS[verdict], pad=3, parse_math=False)
-    start = top + panel * len(rows) + 0.15
+    draw_lines(figure, lines, top + panel * len(rows) + 0.15, height)
+    content = io.BytesIO()
+    figure.savefig(content, format="png", dpi=DPI)
+    write_whole(Path(path), content.getvalue())
+
+
+def finding_lines(findings: Sequence[Finding]) -> list[Line]:
+    """A line for every check, long ones in several."""
+    return [line for finding in findings for line in _lines(finding)]
+
+
+def draw_lines(figure: Figure, lines: Sequence[Line], start: float, height: float) -> None:
+    """Lines of text from `start` below the top of a figure of `height`, both in inches."""
     for k, (text, verdict) in enumerate(lines):
         y = 1 - (start + 0.19 * k) / height
         weight = "bold" if verdict == "fault" else "normal"
@@ -63,9 +77,6 @@ def draw_recording(
             0.01, y, text, fontsize=8.5, color=COLOURS[verdict], family="monospace", weight=weight, va="top",
             parse_math=False,
         )  # fmt: skip
-    content = io.BytesIO()
-    figure.savefig(content, format="png", dpi=DPI)
-    write_whole(Path(path), content.getvalue())
 
 
 def checkerboard(one: Picture, other: Picture, seen: Bool[np.ndarray, "h w"]) -> Picture:
@@ -130,7 +141,7 @@ def _rows(
     return rows
 
 
-def _lines(finding: Finding) -> list[tuple[str, Verdict]]:
+def _lines(finding: Finding) -> list[Line]:
     fix = f" -> {finding.fix}" if finding.fix else ""
     text = f"{finding.verdict.upper():15}{finding.check:14} {finding.sentence}{fix}"
     return [(line, finding.verdict) for line in textwrap.wrap(text, 165, subsequent_indent=" " * 30)]

@@ -1,4 +1,7 @@
-"""`samepoint data doctor`: every check on every recording, and the pictures that show what was found."""
+"""`samepoint data doctor`: every check on every recording, and the pictures that show what was found.
+
+Recordings of several calibrated cameras have checks of their own (`data.rig.checks`), and all of them are examined.
+"""
 
 from __future__ import annotations
 
@@ -22,9 +25,15 @@ from samepoint.data.doctor.refusals import check_rotations, refused
 from samepoint.data.doctor.registration import FRAMES, LONG_SIDE, check_registration, measure_shift
 from samepoint.data.doctor.times import check_times
 from samepoint.data.open import open_dataset
+from samepoint.data.readers.multi_camera import is_multi_camera
+from samepoint.data.recording import Dataset
+from samepoint.data.rig.checks import check_dataset
+from samepoint.data.rig.soundness.groups import points_of
+from samepoint.data.rig.soundness.overlays import worst_moment
 from samepoint.errors import DataError
 from samepoint.files import write_json
 from samepoint.viewers.doctor_pictures import draw_recording
+from samepoint.viewers.rig_pictures import draw_moment
 
 RECORDINGS = 8
 """At most so many recordings of a data set are examined, evenly spread."""
@@ -62,6 +71,8 @@ def examine(path: Path, corrections: Corrections | None = None, out: Path | None
     corrections = corrections or Corrections()
     path = Path(path)
     try:
+        if path.is_dir() and is_multi_camera(path):
+            return _rigs(corrected(open_dataset(path), corrections), out)
         depth_only = Corrections(depth_scale=corrections.depth_scale)
         dataset = corrected(open_dataset(path), depth_only)  # a reading says how poses are meant
         every = footage_of(dataset)
@@ -75,9 +86,26 @@ def examine(path: Path, corrections: Corrections | None = None, out: Path | None
         if fault is None:
             raise
         done = Examination((replace(fault, recording=path.name),), 1, 1)
+    return _written(done, out)
+
+
+def _written(done: Examination, out: Path | None) -> Examination:
     if out is not None:
         write_json(Path(out) / "doctor.json", done.as_json(), indent=1)
     return done
+
+
+def _rigs(dataset: Dataset, out: Path | None) -> Examination:
+    findings = check_dataset(dataset)
+    pictures = []
+    for recording in dataset.recordings if out is not None else ():
+        moment = worst_moment(recording, points_of(recording)[0])
+        if moment is not None:
+            path = Path(out or ".") / f"{recording.name}.png"
+            draw_moment(path, recording.name, [f for f in findings if f.recording == recording.name], moment)
+            pictures.append(path)
+    number = len(dataset.recordings)
+    return _written(Examination(tuple(findings), number, number, tuple(pictures)), out)
 
 
 def _recording(
