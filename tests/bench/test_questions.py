@@ -12,6 +12,7 @@ from samepoint.bench.batch import SHARE, batch_size, step_megabytes
 from samepoint.bench.finding import finding
 from samepoint.bench.measure import in_fresh_process, in_turn, peak_growth
 from samepoint.bench.memory import training_memory
+from samepoint.bench.rig import rig_finding, ring
 from samepoint.bench.steps import PLAIN, StepCase
 from samepoint.bench.throughput import PHASES, training_throughput
 from samepoint.cli.main import run
@@ -19,6 +20,7 @@ from samepoint.data.augmentation import Augmentation
 from samepoint.data.readers.photos import read_photos
 from samepoint.data.store import FrameStore
 from samepoint.errors import DataError
+from samepoint.geometry.motions import invert, transform
 from samepoint.inference.database import KeypointDatabase
 from samepoint.inference.finder import Finder
 from samepoint.inference.matcher import DescriptorMatcher
@@ -107,6 +109,25 @@ def test_finding_agrees_with_the_plain_way(tmp_path):
     assert {"network", "matching", "plain", "whole"} < set(found["rows"][0])
 
 
+def test_moments_a_second_of_a_rig():
+    said = []
+    found = rig_finding(
+        widths=((4, 8), (8, 16)), views=3, size=(48, 64), keypoints=2, repeats=2, say=said.append
+    )
+    assert [row["channels"] for row in found["rows"]] == [[4, 8], [8, 16]]
+    assert (found["question"], found["views"], found["image"], found["keypoints"]) == ("rig", 3, [48, 64], 2)
+    for row in found["rows"]:
+        assert row["network"]["calls"] == row["find"]["calls"] == 2
+        assert row["moments_per_second"] == pytest.approx(1e3 / row["find"]["ms"], rel=0.05)
+    assert len(said) == 3
+
+
+def test_the_rig_that_is_measured_sees_its_origin():
+    for camera in ring(4, (48, 64)).values():
+        origin = transform(invert(camera.world_from_camera), torch.zeros(1, 3))
+        torch.testing.assert_close(origin, torch.tensor([[0.0, 0.0, 1.0]]), atol=1e-6, rtol=0)
+
+
 @pytest.mark.slow
 def test_a_batch_that_fits(store):
     recipe = Ccl(network=TINY, augmentation=Augmentation(view=(64, 64)), points=8)
@@ -144,4 +165,5 @@ def test_bad_input_is_one_line(capsys):
     assert "don kl" in capsys.readouterr().err
     assert run(["bench", "finding", "--run", "nowhere"]) == 2
     assert run(["bench", "batch", "--data", "nowhere"]) == 2
-    assert capsys.readouterr().err.count("\n") == 2
+    assert run(["bench", "rig", "--views", "1"]) == 2
+    assert capsys.readouterr().err.count("\n") == 3
