@@ -246,7 +246,7 @@ def soft_cells(data: Path, seeds: Sequence[int]) -> list[Cell]:
     for kind in ("plush", "cable"):
         for seed in seeds:
             order = shuffled(data / kind / "train_00", seed)
-            for labelled, unlabelled in ((30, 0), (30, 300), (330, 0)):
+            for labelled, unlabelled in ((30, 0), (30, 300)):
                 chosen = Chosen("train_00", tuple(order[:labelled]), tuple(order[len(order) - unlabelled :]))
                 chosen = chosen if unlabelled else replace(chosen, unlabelled=())
                 values = {"kind": kind, "labelled": labelled, "unlabelled": unlabelled}
