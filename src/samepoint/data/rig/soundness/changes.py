@@ -123,7 +123,7 @@ CHANGES = (
     Change("translations are the cameras' places", "write minus rotation times place", _posed(_placed)),
     Change("rotations are inverted", "write rotations that take the world into the camera", _posed(_turned)),
     Change("u and v are exchanged in labels", "write u (right) before v (down)", _exchanged_uv),
-    Change("images are mirrored left to right", _FLIP, _flipped(-1, 1)),
-    Change("images are mirrored top to bottom", _FLIP, _flipped(1, -1)),
-    Change("images are turned upside down", _FLIP, _flipped(-1, -1)),
+    Change("images are mirrored left to right", _FLIP, _flipped(-1.0, 1.0)),
+    Change("images are mirrored top to bottom", _FLIP, _flipped(1.0, -1.0)),
+    Change("images are turned upside down", _FLIP, _flipped(-1.0, -1.0)),
 )
