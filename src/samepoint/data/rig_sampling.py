@@ -140,12 +140,17 @@ def fitted(frame: Frame, size: Size) -> tuple[Float[Tensor, "3 h w"], Float[Tens
     height, width = image.shape[-2:]
     if (height, width) == size:
         return image, frame.intrinsics
-    scale = min(size[0] / height, size[1] / width, 1.0)
-    small = max(1, round(scale * height)), max(1, round(scale * width))
+    small = fitted_size((height, width), size)
     if small != (height, width):
         image = F.interpolate(image[None], small, mode="area")[0]
     image = F.pad(image, (0, size[1] - small[1], 0, size[0] - small[0]))
     return image, resize_intrinsics(frame.intrinsics, (height, width), small)
+
+
+def fitted_size(size: Size, within: Size) -> Size:
+    """The size of an image in a batch of images `within`, without the black."""
+    scale = min(within[0] / size[0], within[1] / size[1], 1.0)
+    return max(1, round(scale * size[0])), max(1, round(scale * size[1]))
 
 
 def largest(store: FrameStore) -> Size:

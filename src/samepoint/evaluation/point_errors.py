@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
@@ -16,9 +17,10 @@ CHI_SQUARED_95 = 7.815
 
 @dataclass(frozen=True)
 class PointErrors:
-    """`pixels`: distance of each view's own answer from the truth (NaN where that is outside the image), `agreed` of
-    the projected 3-D point, both in pixels of the recorded image; `metres`: in space; `inside`: whether the truth is
-    within the ellipsoid that should hold 95 % of it; `asked`: where the 3-D truth is known."""
+    """`pixels`: distance of each view's own answer from the truth (NaN where that is not known, or outside the
+    image), `agreed` of the projected 3-D point (NaN also where there is none), both in pixels at the recorded size,
+    without the bend of lenses; `metres`: in space (NaN as these); `inside`: whether the truth is within the ellipsoid
+    that should hold 95 % of it; `asked`: where the 3-D truth is known."""
 
     pixels: Float[Tensor, "m c n"]
     agreed: Float[Tensor, "m c n"]
@@ -54,21 +56,24 @@ class PointErrors:
             self.asked[:, one],
         )
 
-    def summary(self) -> dict[str, float]:
-        """`rms_pixels` (the figure of seed 003) and `median_pixels` of the views, the same of the agreed point; median,
-        mean and 95 % of the millimetres; the share of points `found`; `covered`, of these inside their ellipsoid."""
-        known, far = self.pixels.isfinite(), self.agreed.isfinite()
-        metres = self.metres[self.metres.isfinite()]
+    def summary(self) -> dict[str, float | None]:
+        """`rms_pixels` (the figure of seed 003) and `median_pixels` of the `n_places` known in views, the same of the
+        agreed point; median, mean and 95 % of the millimetres; the share `found` of the `n_points` known in space;
+        `covered`, of these inside their ellipsoid. None where nothing is known."""
+        own, agreed, metres = (_known(values) for values in (self.pixels, self.agreed, self.metres))
+        asked, inside = int(self.asked.sum()), self.inside[self.metres.isfinite()]
         return {
-            "rms_pixels": _rms(self.pixels[known]),
-            "median_pixels": _median(self.pixels[known]),
-            "rms_agreed_pixels": _rms(self.agreed[far]),
-            "median_agreed_pixels": _median(self.agreed[far]),
-            "median_mm": 1000 * _median(metres),
-            "mean_mm": 1000 * float(metres.mean()) if len(metres) else float("nan"),
-            "mm_95": 1000 * float(metres.quantile(0.95)) if len(metres) else float("nan"),
-            "covered": float(self.inside[self.metres.isfinite()].float().mean()) if len(metres) else 0.0,
-            "found": len(metres) / max(1, int(self.asked.sum())),
+            "rms_pixels": _rms(own),
+            "median_pixels": _quantile(own, 0.5),
+            "rms_agreed_pixels": _rms(agreed),
+            "median_agreed_pixels": _quantile(agreed, 0.5),
+            "median_mm": _quantile(1000 * metres, 0.5),
+            "mean_mm": float(1000 * metres.mean()) if len(metres) else None,
+            "mm_95": _quantile(1000 * metres, 0.95),
+            "covered": float(inside.float().mean()) if len(inside) else None,
+            "found": len(metres) / asked if asked else None,
+            "n_points": asked,
+            "n_places": len(own),
         }
 
 
@@ -83,9 +88,13 @@ def mahalanobis_inside(
     return known & (distance <= limit)
 
 
-def _rms(values: Tensor) -> float:
-    return float(values.square().mean().sqrt()) if len(values) else float("nan")
+def _known(values: Tensor) -> np.ndarray:
+    return values[values.isfinite()].double().numpy()
 
 
-def _median(values: Tensor) -> float:
-    return float(values.median()) if len(values) else float("nan")
+def _rms(values: np.ndarray) -> float | None:
+    return float(np.sqrt(np.square(values).mean())) if len(values) else None
+
+
+def _quantile(values: np.ndarray, share: float) -> float | None:
+    return float(np.quantile(values, share)) if len(values) else None

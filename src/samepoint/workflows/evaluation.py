@@ -47,7 +47,7 @@ def pairs_of(pairs: Path | None, data: Path | None, wanted: PairsWanted | None =
     if data.is_dir() and (data / "pairs.json").is_file():
         return read_pairs(data / "pairs.json")
     wanted = wanted or PairsWanted()
-    dataset = _held_out(open_dataset(data))
+    dataset = held_out(open_dataset(data))
     crossing = wanted.cross_scene
     if crossing is None:
         crossing = len(dataset.recordings) > 1 and bool(dataset.objects)
@@ -55,7 +55,8 @@ def pairs_of(pairs: Path | None, data: Path | None, wanted: PairsWanted | None =
     return PairsFile(dataset.root, tuple(made))
 
 
-def _held_out(dataset: Dataset) -> Dataset:
+def held_out(dataset: Dataset) -> Dataset:
+    """The test split, else validation, else all of it."""
     for name in ("test", "validation"):
         split = tuple(r for r in dataset.recordings if r.split == name)
         if split:

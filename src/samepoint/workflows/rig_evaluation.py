@@ -2,145 +2,227 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 from torch import Tensor
 
 from samepoint.correspondence.collapse import shares
 from samepoint.correspondence.views import look
 from samepoint.data.open import open_dataset
-from samepoint.data.recording import Dataset, Moment, Split
-from samepoint.data.rig.points import RecordingLabels, recording_labels, straight_clicks
+from samepoint.data.recording import Split
 from samepoint.data.rig_sampling import RigMoments, largest, rig_batch, rig_moments, visible
 from samepoint.data.store import FrameStore
 from samepoint.errors import DataError
-from samepoint.evaluation.point_errors import PointErrors, mahalanobis_inside
-from samepoint.geometry.pixels import in_frame, resize_pixels
+from samepoint.evaluation.point_errors import PointErrors
+from samepoint.evaluation.rig_truth import BatchTruth, Truth, truths
+from samepoint.geometry.motions import invert, transform
+from samepoint.inference.heatmap_matcher import target_width
 from samepoint.inference.loading import choose_device
 from samepoint.inference.points import Points, PointSettings, locate_points
+from samepoint.inference.rig_images import within
+from samepoint.inference.settings import settings_of
 from samepoint.models.unet import HeatmapNetwork
-from samepoint.models.weights import load_heatmaps
-from samepoint.types import RigBatch
+from samepoint.models.weights import CONFIG, LOOKED_FOR, load_heatmaps
+from samepoint.types import Heatmaps, RigBatch, Size
+from samepoint.workflows.evaluation import held_out
 
+FORMAT, VERSION = "samepoint-rig-evaluation", 1
 TOGETHER = 8
 """Moments a batch."""
+READING = "mode, refined"
+"""The finder's (`load_rig`)."""
+READINGS: Mapping[str, Mapping[str, Any]] = {
+    "mean": {"readout": "mean", "refine": 0},
+    "mode": {"readout": "mode", "refine": 0},
+    READING: {},
+}
+"""Ways to read a heatmap, as `PointSettings`. The first is the text's (seed 003)."""
+CHANCE = "chance"
 
 
 @dataclass(frozen=True)
-class Truth:
-    """Of one moment, for n keypoints: `xyz` (world, metres) and by camera `uv` (pixels of the straightened recorded
-    image); NaN where it is not known."""
+class Exam:
+    """A network, and the moments whose truth is known: `asked` are their indices in `moments`. `sigma`: width of the
+    targets that it was trained towards, pixels of its images."""
 
-    xyz: Float[Tensor, "n 3"]
-    uv: Mapping[str, Float[Tensor, "n 2"]]
+    network: HeatmapNetwork
+    store: FrameStore
+    moments: RigMoments
+    asked: tuple[int, ...]
+    truths: tuple[Truth, ...]
+    sigma: float
+
+    @cached_property
+    def size(self) -> Size:
+        return largest(self.store)
+
+    def batch(self, places: Sequence[int]) -> tuple[RigBatch, BatchTruth]:
+        """Of moments by their places in `asked`."""
+        chosen, truth = [self.asked[k] for k in places], [self.truths[k] for k in places]
+        batch = rig_batch(self.store, self.moments, chosen, self.size)
+        return batch, BatchTruth.of(self.store, self.moments, chosen, truth, self.size)
+
+
+@dataclass(frozen=True)
+class Answers:
+    """`errors` of the moments asked, and the points `xyz` (world, metres, NaN where none was found)."""
+
+    errors: PointErrors
+    xyz: Float[Tensor, "m n 3"]
+
+
+@dataclass(frozen=True)
+class RigEvaluation:
+    """The answers of a run by reading, and those of `chance`; `origin` is plain values that say where from."""
+
+    exam: Exam
+    answers: Mapping[str, Answers]
+    chance: Answers
+    origin: Mapping[str, Any]
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain, finite values: of every reading and of chance the summary of PointErrors, by keypoint too, and the
+        `collapse` shares; None for what is not known."""
+        return {
+            "format": FORMAT,
+            "version": VERSION,
+            "predictor": self.origin["run"],
+            "moments": len(self.exam.asked),
+            "cameras": len({camera for truth in self.exam.truths for camera in truth.uv}),
+            "names": list(self.exam.moments.names),
+            "reading": READING,
+            "readings": {name: scored(self.exam, answers) for name, answers in self.answers.items()},
+            "baselines": {CHANCE: scored(self.exam, self.chance, covers=False)},
+            "provenance": dict(self.origin),
+        }
+
+
+def evaluate_rig_run(
+    run: Path, data: Path, *, split: Split | None = None, device: str = "cpu"
+) -> RigEvaluation:
+    """A run's answers to a data set, read in three ways (`READINGS`), beside chance: always the mean of where the
+    keypoint is in the other moments.
+
+    `split` None: the test split, else validation, else all. Exact points (points.csv) are the truth where the data
+    set has them, else the clicks and the points that they make. RunError or DataError with one line.
+    """
+    exam = open_exam(run, data, split=split, device=device)
+    readings = {name: PointSettings(exam.sigma, **reading) for name, reading in READINGS.items()}
+    found = answers(exam, readings)
+    origin = {
+        "run": run.name,
+        "method": "s3k",
+        "data": data.resolve().name,
+        "fingerprint": exam.store.fingerprint,
+        "recordings": [recording.name for recording in exam.store.dataset.recordings],
+        "samepoint": version("samepoint"),
+        "torch": torch.__version__,
+    }
+    return RigEvaluation(exam, {name: found[name] for name in readings}, found[CHANCE], origin)
 
 
 def evaluate_rig(
     run: Path,
     data: Path,
     *,
-    split: Split | None = "test",
+    split: Split | None = None,
     settings: PointSettings | None = None,
     device: str = "cpu",
 ) -> dict[str, Any]:
-    """The errors of a run on a data set (its split where it has one, else all of it): `summary` of PointErrors, by
-    keypoint too, and the `shares` that tell of a collapse. Exact points are the truth where the data set has them
-    (points.csv), else the clicks and the points that they make."""
+    """One reading of `evaluate_rig_run`: the summary of PointErrors, by keypoint too, and the `collapse` shares.
+    `settings` None: the finder's."""
+    exam = open_exam(run, data, split=split, device=device)
+    found = answers(exam, {READING: settings or PointSettings(exam.sigma)})
+    return {**scored(exam, found[READING]), "moments": len(exam.asked)}
+
+
+def open_exam(run: Path, data: Path, *, split: Split | None = None, device: str = "cpu") -> Exam:
+    """A run and the moments of a data set to ask it. DataError where there is no truth."""
     network, config = load_heatmaps(run, choose_device(device))
+    where = run / CONFIG
     dataset = open_dataset(data)
-    if split is not None and any(r.split == split for r in dataset.recordings):
-        dataset = dataset.split(split)
-    settings = settings or PointSettings(float(config["recipe"]["sigma"]))
-    store = FrameStore(dataset, max_size=int(config["max_size"]))
-    look_for = config["recipe"]["look_for"]
-    return score_network(network, store, rig_moments(dataset, look_for, network.keypoints), settings)
-
-
-def score_network(
-    network: HeatmapNetwork, store: FrameStore, moments: RigMoments, settings: PointSettings
-) -> dict[str, Any]:
-    """`evaluate_rig` of a network at hand."""
-    truths = _truths(store.dataset, moments)
-    known = [k for k, truth in enumerate(truths) if _says_anything(truth)]
-    if not known:
-        mend = "label some moments in two views, or add points.csv"
-        raise DataError("has no truth to compare with", where=store.dataset.root, mend=mend)
-    errors, found = [], []
-    for start in range(0, len(known), TOGETHER):
-        chosen = known[start : start + TOGETHER]
-        batch = rig_batch(store, moments, chosen, largest(store))
-        points = find_in_batch(network, batch, settings)
-        errors.append(_errors(points, batch, store, moments, chosen, [truths[k] for k in chosen]))
-        found.append(points.xyz)
-    joined = PointErrors.joined(errors)
-    xyz = torch.stack([truths[k].xyz for k in known])
-    return {
-        **joined.summary(),
-        "moments": len(known),
-        "keypoints": {name: joined.of(i).summary() for i, name in enumerate(moments.names)},
-        "collapse": {name: float(share) for name, share in shares(torch.cat(found), xyz).items()},
+    dataset = held_out(dataset) if split is None else dataset.split(split)
+    if not dataset.recordings:
+        raise DataError(f"no recording belongs to the {split} split", where=data)
+    moments = rig_moments(dataset, names=network.keypoints)
+    taught = config.get(LOOKED_FOR, {})
+    looked_for = {
+        camera: tuple(name in taught.get(camera, moments.names) for name in moments.names)
+        for camera in moments.looked_for
     }
+    moments = replace(moments, looked_for=looked_for)
+    known = {k: truth for k, truth in enumerate(truths(dataset, moments)) if truth.says_anything}
+    if not known:
+        mend = f"label some moments in two views, or add points.csv; the run knows {', '.join(moments.names)}"
+        raise DataError("has no truth to compare with", where=data, mend=mend)
+    store = FrameStore(dataset, max_size=settings_of(config, where).max_size)
+    return Exam(network, store, moments, tuple(known), tuple(known.values()), target_width(config, where))
 
 
-def find_in_batch(network: HeatmapNetwork, batch: RigBatch, settings: PointSettings) -> Points:
-    """The keypoints of a batch's moments; `network` is in evaluation mode. Results on the CPU."""
+def answers(exam: Exam, readings: Mapping[str, PointSettings]) -> dict[str, Answers]:
+    """By reading, and of `CHANCE`."""
+    errors: dict[str, list[PointErrors]] = {name: [] for name in (*readings, CHANCE)}
+    xyz: dict[str, list[Tensor]] = {name: [] for name in readings}
+    guesses = mean_of_others(torch.stack([truth.xyz for truth in exam.truths]))
+    for start in range(0, len(exam.asked), TOGETHER):
+        batch, truth = exam.batch(range(len(exam.asked))[start : start + TOGETHER])
+        heatmaps, cameras = (
+            heatmaps_of(exam.network, batch, truth),
+            (batch.intrinsics, batch.world_from_camera),
+        )
+        for name, settings in readings.items():
+            found = locate_points(heatmaps, *cameras, visible(batch), settings)
+            errors[name].append(truth.errors(found.uv, found.projected, found.xyz, found.covariance))
+            xyz[name].append(found.xyz)
+        guess = guesses[start : start + TOGETHER]
+        uv, _ = look(guess, *cameras, exam.size)
+        in_front = transform(invert(batch.world_from_camera), guess[:, None])[..., 2:] > 0
+        uv, unsure = uv.where(in_front, torch.nan), guess.new_full((*guess.shape, 3), torch.nan)
+        errors[CHANCE].append(truth.errors(uv, uv, guess, unsure))
+    every = {name: torch.cat(found) for name, found in xyz.items()} | {CHANCE: guesses}
+    return {name: Answers(PointErrors.joined(parts), every[name]) for name, parts in errors.items()}
+
+
+def answered(exam: Exam, places: Sequence[int]) -> tuple[Points, BatchTruth]:
+    """What the finder's reading makes of moments (by their places in `asked`), pixels of the batch's images."""
+    batch, truth = exam.batch(places)
+    heatmaps, settings = heatmaps_of(exam.network, batch, truth), PointSettings(exam.sigma)
+    return locate_points(heatmaps, batch.intrinsics, batch.world_from_camera, visible(batch), settings), truth
+
+
+def mean_of_others(xyz: Float[Tensor, "m n 3"]) -> Float[Tensor, "m n 3"]:
+    """Of each moment the mean over all other moments, without NaN rows; NaN where no other is known."""
+    known = xyz.isfinite().all(-1, keepdim=True)
+    filled = xyz.where(known, 0.0).double()
+    others = known.sum(0) - known.long()
+    return ((filled.sum(0) - filled) / others).where(others > 0, torch.nan).to(xyz.dtype)
+
+
+def heatmaps_of(network: HeatmapNetwork, batch: RigBatch, truth: BatchTruth) -> Heatmaps:
+    """Of a batch's images without the black that fits them into one size, on the CPU. `network` is in evaluation
+    mode."""
     device = next(network.parameters()).device
     with torch.inference_mode():
         heatmaps = network(batch.image.flatten(0, 1).to(device))
-        heatmaps = replace(heatmaps, logits=heatmaps.logits.cpu())
-    return locate_points(heatmaps, batch.intrinsics, batch.world_from_camera, visible(batch), settings)
+    heatmaps = replace(heatmaps, logits=heatmaps.logits.float().cpu())
+    views, whole = batch.present.shape[1], heatmaps.image_size
+    sizes = [[size for size, _ in row] + [whole] * (views - len(row)) for row in truth.sizes]
+    return within(heatmaps, [size for row in sizes for size in row])
 
 
-def _truths(dataset: Dataset, moments: RigMoments) -> list[Truth]:
-    labels = [recording_labels(recording) for recording in dataset.recordings]
-    return [_truth(dataset.recordings[r].moments[m], labels[r], m, moments.names) for r, m in moments.places]
-
-
-def _truth(moment: Moment, labels: RecordingLabels, m: int, names: tuple[str, ...]) -> Truth:
-    unknown3, unknown2 = torch.full((3,), torch.nan), torch.full((2,), torch.nan)
-    known = moment.truth or labels.points[m]
-    xyz = torch.stack([known.get(name, unknown3) for name in names])
-    uv: dict[str, Tensor] = {}
-    for view in moment.views:
-        assert view.intrinsics is not None
-        assert view.world_from_camera is not None
-        if moment.truth:
-            size = (1 << 30, 1 << 30)  # what lies outside the image is left out by who knows its size
-            uv[view.camera] = look(xyz[None], view.intrinsics[None, None], view.world_from_camera[None, None], size)[0][0, 0]  # fmt: skip  # noqa: E501
-        else:
-            clicks = straight_clicks(moment, view)
-            uv[view.camera] = torch.stack([clicks.get(name, unknown2) for name in names])
-    return Truth(xyz, uv)
-
-
-def _says_anything(truth: Truth) -> bool:
-    return bool(truth.xyz.isfinite().any()) or any(bool(uv.isfinite().any()) for uv in truth.uv.values())
-
-
-def _errors(
-    points: Points, batch: RigBatch, store: FrameStore, moments: RigMoments, chosen: list[int], truths: list[Truth]
-) -> PointErrors:  # fmt: skip
-    """In pixels of the recorded images."""
-    pixels, agreed = (
-        torch.full_like(points.uv[..., 0], torch.nan),
-        torch.full_like(points.uv[..., 0], torch.nan),
-    )
-    for i, (k, truth) in enumerate(zip(chosen, truths)):
-        r, m = moments.places[k]
-        for c, view in enumerate(store.dataset.recordings[r].moments[m].views):
-            frame = store[store.position[r, m, c]]
-            size, source = (frame.image.shape[1], frame.image.shape[2]), frame.source_size
-            known = in_frame(truth.uv[view.camera], source) & batch.looked_for[i, c]
-            for out, uv in ((pixels, points.uv), (agreed, points.projected)):
-                distance = (resize_pixels(uv[i, c], size, source) - truth.uv[view.camera]).norm(dim=-1)
-                out[i, c] = torch.where(known, distance, torch.nan)
-    xyz = torch.stack([truth.xyz for truth in truths])
-    error = points.xyz - xyz
-    asked: Bool[Tensor, "m n"] = xyz.isfinite().all(-1)
-    metres = torch.where(asked, error.norm(dim=-1), torch.nan)
-    return PointErrors(pixels, agreed, metres, mahalanobis_inside(error, points.covariance), asked)
+def scored(exam: Exam, answers: Answers, covers: bool = True) -> dict[str, Any]:
+    """The numbers of `RigEvaluation.to_json`. `covers`: whether the answers have a covariance."""
+    errors, names = answers.errors, exam.moments.names
+    parts = [errors.summary()] + [errors.of(i).summary() for i in range(len(names))]
+    for part in parts:
+        part["covered"] = part["covered"] if covers else None
+    true = torch.stack([truth.xyz for truth in exam.truths])
+    told = {name: float(share) for name, share in shares(answers.xyz, true).items()}
+    return {**parts[0], "keypoints": dict(zip(names, parts[1:])), "collapse": told}
