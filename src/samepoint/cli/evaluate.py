@@ -9,8 +9,10 @@ import tyro
 
 from samepoint.errors import RunError
 from samepoint.evaluation.evaluate import EvaluationSettings
+from samepoint.evaluation.rig_tables import rig_table
 from samepoint.evaluation.tables import evaluation_table
 from samepoint.files import write_json
+from samepoint.models.weights import has_heatmaps
 from samepoint.workflows.evaluation import (
     PairsWanted,
     compare_runs,
@@ -19,14 +21,17 @@ from samepoint.workflows.evaluation import (
     score_predictions,
 )
 from samepoint.workflows.reporting import write_run_report
+from samepoint.workflows.rig_evaluation import evaluate_rig_run
+from samepoint.workflows.rig_reporting import write_rig_run_report
 
 
 @dataclass(frozen=True)
 class Evaluate:
-    """Score a run beside chance, SIFT and the untrained network.
+    """Score a run beside chance, SIFT and the untrained network; a run of s3k: in millimetres beside chance.
 
     `run`: a run folder (may be left out with --predictions). `pairs`: a pairs file, or `data`: a data set to
-    make `number` pairs of. `predictions`: score these answers (of any program) instead of the run's network.
+    make `number` pairs of; for a run of s3k recordings of calibrated cameras (docs/multi-camera.md). `json` and
+    `report`: files to write. `predictions`: score these answers (of any program) instead of the run's network.
     `export`: folder for the answers of every predictor. `weights`: NAME=FILE of a frozen backbone's weights.
     """
 
@@ -44,6 +49,8 @@ class Evaluate:
     weights: dict[str, Path] | None = None
 
     def run(self) -> None:
+        if self.run_folder is not None and has_heatmaps(self.run_folder):
+            return self._rig(self.run_folder)
         file = pairs_of(self.pairs, self.data, PairsWanted(self.number, seed=self.seed))
         settings = EvaluationSettings(predictions=self.export, seed=self.seed)
         if self.run_folder is None:
@@ -68,6 +75,26 @@ class Evaluate:
                 raise RunError("a report needs a run folder", where="--report", mend="give the run as well")
             write_run_report(self.report, self.run_folder, file, evaluation)
         print(evaluation_table(evaluation))
+
+    def _rig(self, run: Path) -> None:
+        """Of a run with named keypoints, which knows no pairs."""
+        given = {
+            "--pairs": self.pairs,
+            "--predictions": self.predictions,
+            "--export": self.export,
+            "--weights": self.weights,
+        }
+        wrong = next((name for name, value in given.items() if value is not None), None)
+        if wrong is not None or self.data is None:
+            line = "this run has named keypoints of its own and is scored on recordings of calibrated cameras"
+            mend = "give --data DIR (docs/multi-camera.md)" + (f" and no {wrong}" if wrong else "")
+            raise RunError(line, where=wrong or run, mend=mend)
+        evaluation = evaluate_rig_run(run, self.data, device=self.device)
+        if self.json is not None:
+            write_json(self.json, evaluation.to_json(), indent=1)
+        if self.report is not None:
+            write_rig_run_report(self.report, run, evaluation)
+        print(rig_table(evaluation.to_json()))
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from samepoint.inference.examples import Examples
+import numpy as np
+from jaxtyping import UInt8
+
+from samepoint.inference.examples import Examples, TargetPicture
 
 Numbers = Sequence[float | int]
 
@@ -22,11 +25,11 @@ class Interval:
 
 @dataclass(frozen=True)
 class Column:
-    """One column of the results: `unit` "share" is shown in percent, "pixels" and "number" as they are."""
+    """One column of the results: `unit` "share" is shown in percent, the others as they are."""
 
     key: str
     label: str
-    unit: Literal["share", "pixels", "number"] = "number"
+    unit: Literal["share", "pixels", "mm", "number"] = "number"
     better: Literal["higher", "lower"] | None = None
 
 
@@ -86,4 +89,51 @@ class ReportContent:
     accuracy: tuple[Chart, ...] = ()
     training: tuple[Chart, ...] = ()
     examples: Examples = field(default_factory=Examples)
+    facts: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class ViewPicture:
+    """One camera's image of a moment. `true` and `found`: by a keypoint's number (from 1) its place, pixels of
+    `image`; what is not known or lies outside is left out."""
+
+    camera: str
+    image: UInt8[np.ndarray, "h w 3"]
+    true: Mapping[int, tuple[float, float]]
+    found: Mapping[int, tuple[float, float]]
+
+
+@dataclass(frozen=True)
+class MomentPicture:
+    """All views of a moment; `note` says how far off the points are."""
+
+    views: tuple[ViewPicture, ...]
+    caption: str
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class HeatPictures:
+    """A keypoint's heatmaps in all views of a moment."""
+
+    name: str
+    targets: tuple[TargetPicture, ...]
+
+
+@dataclass(frozen=True)
+class RigReportContent:
+    """The report of a run with named 3-D keypoints: like `ReportContent`. `warnings` are a line each, `names` of the
+    keypoints in their order, `heat_note` says whose heatmaps `heats` are."""
+
+    title: str
+    summary: str = ""
+    warnings: tuple[str, ...] = ()
+    results: Results | None = None
+    by_keypoint: Results | None = None
+    names: tuple[str, ...] = ()
+    worst: tuple[MomentPicture, ...] = ()
+    best: tuple[MomentPicture, ...] = ()
+    heats: tuple[HeatPictures, ...] = ()
+    heat_note: str = ""
+    training: tuple[Chart, ...] = ()
     facts: Mapping[str, Mapping[str, str]] = field(default_factory=dict)

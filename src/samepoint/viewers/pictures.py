@@ -46,7 +46,7 @@ def data_uri(image: UInt8[np.ndarray, "h w 3"], long_side: int = LONG_SIDE) -> s
 
 def unit(size: Size) -> float:
     """The length that looks like one pixel of a picture shown 300 pixels wide, in pixels of the image."""
-    return max(1.0, max(size) / 300)
+    return max(0.4, max(size) / 300)
 
 
 def ring(uv: Sequence[float], size: Size, label: str = "", colour: str = TRUE) -> str:

@@ -32,13 +32,13 @@ def report_html(content: ReportContent) -> str:
         content.title,
         header,
         [
-            ("results", "Results", _results(content.results) + _charts(content.accuracy)),
+            ("results", "Results", results_table(content.results) + chart_grid(content.accuracy)),
             ("queries", "One point in other images", _queries(examples.queries)),
             ("worst", "Worst pairs", _pairs(examples.failures, WORST_NOTE)),
             ("best", "Best pairs", _pairs(examples.successes, BEST_NOTE)),
             ("descriptors", "Descriptors as colours", _descriptors(examples.descriptors)),
-            ("training", "Training", _charts(content.training)),
-            ("facts", "The run", _facts(content.facts)),
+            ("training", "Training", chart_grid(content.training)),
+            ("facts", "The run", fact_groups(content.facts)),
         ],
     )
 
@@ -57,7 +57,8 @@ DESCRIPTOR_NOTE = (
 )
 
 
-def _results(results: Results | None) -> str:
+def results_table(results: Results | None) -> str:
+    """The table and its note."""
     if results is None or not results.rows:
         return ""
     head = "".join(f"<th>{escape(column.label)}{_arrow(column)}</th>" for column in results.columns)
@@ -84,8 +85,9 @@ def _value(value: Interval | None, column: Column) -> str:
 def _number(value: float | int, column: Column, with_unit: bool = True) -> str:
     if column.unit == "share":
         return f"{100 * value:.1f}" + (" %" if with_unit else "")
-    if column.unit == "pixels":
-        return f"{value:.1f}" + (" px" if with_unit else "")
+    if column.unit != "number":
+        unit = {"pixels": " px", "mm": " mm"}[column.unit]
+        return f"{value:.{2 if abs(value) < 10 else 1}f}" + (unit if with_unit else "")
     return f"{value:.0f}" if float(value).is_integer() else f"{value:.3g}"
 
 
@@ -104,7 +106,8 @@ def _arrow(column: Column) -> str:
     return {None: "", "higher": " ↑", "lower": " ↓"}[column.better]
 
 
-def _charts(charts: Sequence[Chart]) -> str:
+def chart_grid(charts: Sequence[Chart]) -> str:
+    """Charts side by side."""
     drawn = "".join(line_chart(chart) for chart in charts)
     return f'<div class="grid2" style="margin-top:14px">{drawn}</div>' if drawn else ""
 
@@ -112,17 +115,18 @@ def _charts(charts: Sequence[Chart]) -> str:
 def _queries(queries: Sequence[QueryPicture]) -> str:
     if not queries:
         return ""
-    return f'<p class="note">{QUERY_NOTE}</p>{_signs()}' + "".join(_query(query) for query in queries)
+    return f'<p class="note">{QUERY_NOTE}</p>{signs()}' + "".join(_query(query) for query in queries)
 
 
 def _query(query: QueryPicture) -> str:
     first = picture(query.image, ring(query.uv, _size(query)), "the point")
-    others = "".join(_target(target) for target in query.targets)
+    others = "".join(target_picture(target) for target in query.targets)
     head = f'<p class="head"><b>{escape(query.caption)}</b></p>' if query.caption else ""
     return f'<div class="card">{head}<div class="row">{first}{others}</div></div>'
 
 
-def _target(target: TargetPicture) -> str:
+def target_picture(target: TargetPicture) -> str:
+    """An image under its heatmap, with ring and cross."""
     marks = cross(target.uv_found, _size(target))
     caption = f"confidence {target.confidence:.2f}"
     if target.uv_true is not None:
@@ -140,7 +144,7 @@ def _pairs(pairs: Sequence[PairPicture], note: str) -> str:
     if not pairs:
         return ""
     cards = "".join(_pair(pair) for pair in pairs)
-    return f'<p class="note">{note}</p>{_signs()}<div class="pairs">{cards}</div>'
+    return f'<p class="note">{note}</p>{signs()}<div class="pairs">{cards}</div>'
 
 
 def _pair(pair: PairPicture) -> str:
@@ -169,7 +173,8 @@ def _descriptors(pictures: Sequence[DescriptorPicture]) -> str:
     return f'<p class="note">{DESCRIPTOR_NOTE}</p><div class="pairs">{cards}</div>'
 
 
-def _facts(facts: Mapping[str, Mapping[str, str]]) -> str:
+def fact_groups(facts: Mapping[str, Mapping[str, str]]) -> str:
+    """A card of names and values for each group."""
     groups = []
     for name, values in facts.items():
         rows = "".join(
@@ -179,10 +184,11 @@ def _facts(facts: Mapping[str, Mapping[str, str]]) -> str:
     return f'<div class="pairs">{"".join(groups)}</div>' if groups else ""
 
 
-def _signs() -> str:
-    signs = ((ring((8.0, 8.0), SIGN), "true place"), (cross((8.0, 8.0), SIGN), "found place"))
+def signs() -> str:
+    """What ring and cross mean."""
+    marks = ((ring((8.0, 8.0), SIGN), "true place"), (cross((8.0, 8.0), SIGN), "found place"))
     box = f"0 0 {SIGN[1]} {SIGN[0]}"
-    spans = "".join(f'<span><svg viewBox="{box}">{sign}</svg>{text}</span>' for sign, text in signs)
+    spans = "".join(f'<span><svg viewBox="{box}">{mark}</svg>{text}</span>' for mark, text in marks)
     return f'<p class="signs">{spans}</p>'
 
 
