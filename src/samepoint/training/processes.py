@@ -26,7 +26,8 @@ from samepoint.training.settings import TrainingSettings
 from samepoint.training.signals import stop_signals
 
 # each process would announce itself on the terminal, over the progress line
-logging.getLogger("lightning.fabric").setLevel(logging.WARNING)
+for name in ("lightning.fabric", "lightning.pytorch"):  # which of them speaks depends on what else is imported
+    logging.getLogger(name).setLevel(logging.WARNING)
 
 
 def on_devices(settings: TrainingSettings, function: Callable[..., Any], *arguments: Any) -> Any:
