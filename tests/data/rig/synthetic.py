@@ -157,17 +157,18 @@ def make_rig(
     rng = np.random.default_rng(seed)
     cameras = make_cameras(rng, number, size, lens)
     names = tuple(f"{m:06d}" for m in range(moments))
-    points = {m: {k: rng.uniform(-0.2, 0.2, 3) for k in KEYPOINTS[:keypoints]} for m in names}
+    points = {m: {k: rng.uniform(-0.15, 0.15, 3) for k in KEYPOINTS[:keypoints]} for m in names}
     clicks = click(cameras, points, rng, noise)
     return Rig({"": cameras}, names, points, clicks)
 
 
 def click(cameras, points, rng: np.random.Generator, noise: float = 0.0) -> Clicks:
+    """Where cameras see points, with noise, if that is inside the image."""
     out: Clicks = {}
     for m, of in points.items():
         for name, camera in cameras.items():
             for k, xyz in of.items():
-                u, v = see(camera, xyz) + rng.normal(0, noise, 2)
-                u, v = np.clip((u, v), 0, (camera.size[1] - 1, camera.size[0] - 1))
-                out.setdefault(m, {}).setdefault(name, {})[k] = (float(u), float(v))
+                u, v = map(float, see(camera, xyz) + rng.normal(0, noise, 2))
+                if 0 <= u <= camera.size[1] - 1 and 0 <= v <= camera.size[0] - 1:
+                    out.setdefault(m, {}).setdefault(name, {})[k] = (u, v)
     return out

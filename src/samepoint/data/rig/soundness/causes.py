@@ -60,7 +60,7 @@ def _of_all(evidence: Evidence) -> Iterator[Cause]:
     yield _undone(other_size(evidence, everywhere), evidence, everywhere, 2)
     orders = permutations(range(len(names))) if len(names) <= ALL_ORDERS else ()
     for order in orders:
-        moved = [f"{names[n]}'s is {names[i]}'s" for i, n in enumerate(order) if i != n]
+        moved = [f"that of {names[n]} is {names[i]}'s" for i, n in enumerate(order) if i != n]
         if len(moved) > 2:
             what = f"the calibrations are exchanged: {', '.join(moved)}"
             yield Cause(what, mend, misfit(reordered(evidence, order)), 3)

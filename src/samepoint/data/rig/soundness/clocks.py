@@ -75,7 +75,8 @@ def _camera(names: list[str], times: Float[np.ndarray, "m n"], worst: int, limit
     known = np.isfinite(times[:, column])
     name, by, when = names[column], later[known, column], np.nanmedian(times[known], axis=1)
     usual = float(np.median(by))
-    grows = len(by) >= LONG and abs(np.corrcoef(when, by)[0, 1]) > DRIFT
+    varies = len(by) >= LONG and min(np.std(by), np.std(when)) > 0
+    grows = varies and abs(np.corrcoef(when, by)[0, 1]) > DRIFT
     if grows and abs(by[-1] - by[0]) > limit:
         slope = 1000 * float(np.polyfit(when - when[0], by, 1)[0])
         return name, f"{name} drifts by {slope:+.3g} ms a second, from {by[0]:+.2g} s to {by[-1]:+.2g} s"

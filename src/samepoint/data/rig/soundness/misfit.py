@@ -36,7 +36,7 @@ def misfit(evidence: Evidence, fit: Fit | None = None) -> Misfit:
     clicks = [fit.residual[known & (evidence.camera == n)] for n in range(len(cameras))]
     least = max(1, min(ENOUGH, max(map(len, clicks))))
     medians = [
-        (float(residual.quantile(0.5)), float(limit), camera)
+        (float(residual.median()), float(limit), camera)
         for residual, limit, camera in zip(clicks, limits, cameras)
         if len(residual) >= least
     ]
