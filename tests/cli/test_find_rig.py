@@ -7,7 +7,17 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from tests.inference.spots import BROWN, NAMES, POINTS, SIGMA, looking_at_origin, pictures, ring, spot_network
+from tests.inference.spots import (
+    BROWN,
+    NAMES,
+    POINTS,
+    SIGMA,
+    looking_at_origin,
+    pictures,
+    recorded,
+    ring,
+    spot_network,
+)
 
 import samepoint
 from samepoint.cli.main import run
@@ -91,8 +101,10 @@ def test_a_line_a_moment(seeing, tmp_path, capsys):
 def test_folders_of_several_recordings(seeing, tmp_path, capsys):
     for name in ("a", "b"):
         write_recording(tmp_path / "data" / name, ring(2), ("9", "10"))
-    lines = find(capsys, seeing, tmp_path / "data", tmp_path / "data/b")
+    lines = find(capsys, seeing, tmp_path / "data", tmp_path / "data/b", "--draw", tmp_path / "drawn")
     assert [line["recording"] for line in lines] == ["a", "a", "b", "b", "b", "b"]
+    drawn = {"a_9.png", "a_10.png", "b_9.png", "b_10.png", "b_9_2.png", "b_10_2.png"}
+    assert {path.name for path in (tmp_path / "drawn").iterdir()} == drawn
 
 
 def test_a_calibration_takes_the_place_of_the_recordings_own(seeing, tmp_path, capsys):
@@ -169,9 +181,12 @@ def test_a_training_tells_its_run_where_to_look(tmp_path, capsys):
     """End to end: a label, a few steps, points."""
     cameras = ring(3)
     folder = write_recording(tmp_path / "train", cameras)
+    labelled = [(m, camera, "red") for m in range(2) for camera in cameras]
+    labelled += [(0, "cam0", "blue"), (0, "cam1", "blue")]
     lines = ["moment,camera,keypoint,u,v"]
-    lines += [f"{m},{c},red,{100 + 5 * i},90" for m in ("000", "001") for i, c in enumerate(cameras)]
-    lines += ["000,cam0,blue,80,70", "000,cam1,blue,90,75"]
+    for m, camera, name in labelled:
+        u, v = recorded(cameras[camera], moved(m)[name])
+        lines.append(f"{m:03d},{camera},{name},{u},{v}")
     (folder / "labels.csv").write_text("\n".join(lines) + "\n")
     small = ["--network.channels", "4", "8", "--network.blocks", "1", "--size", "64", "--labelled", "1"]
     options = [

@@ -6,7 +6,14 @@ from PIL import Image
 
 from samepoint.errors import DataError
 from samepoint.inference.finder import Hit
-from samepoint.viewers.drawing import contact_sheet, draw_heatmap, draw_hits, draw_rows, heat_overlay
+from samepoint.viewers.drawing import (
+    contact_sheet,
+    draw_heatmap,
+    draw_hits,
+    draw_rows,
+    draw_views,
+    heat_overlay,
+)
 
 
 def read(path: Path) -> np.ndarray:
@@ -41,6 +48,28 @@ def test_convention_a_ring_is_centred_on_its_pixel(tmp_path: Path) -> None:
     assert ring[4, 4] == 0
     assert np.allclose(ring[:, :5], ring[::-1, :5], atol=2)  # the right part lies under the label
     assert np.allclose(ring[:5, :5], ring[:5, :5].T, atol=2)
+
+
+def test_views_are_drawn_side_by_side(tmp_path: Path) -> None:
+    images = {
+        "left": np.zeros((120, 160, 3), np.uint8),
+        "right": np.zeros((100, 140, 3), np.uint8),
+        **{f"cam{k}": np.zeros((120, 160, 3), np.uint8) for k in range(3)},
+    }
+    hits = {
+        camera: {"x": Hit((40.0, 70.0), 0.9, True), "out": Hit((-9.0, 400.0), 0.9, True)} for camera in images
+    }
+    draw_views(tmp_path / "a.png", images, {**hits, "cam0": {}})
+    drawn = read(tmp_path / "a.png").max(axis=-1)
+    assert drawn.shape == (2 * 120, 4 * 160)
+    ringed = [
+        (v, u) for v in (0, 120) for u in (0, 160, 320, 480) if drawn[v + 64 : v + 77, u + 34 : u + 47].any()
+    ]
+    assert ringed == [(0, 0), (0, 160), (0, 480), (120, 0)]
+    assert not drawn[120:, 200:].any()
+    many = {"left": {str(k): Hit((80.0, 90.0), 1.0, True) for k in range(13)}}
+    draw_views(tmp_path / "b.png", {"left": images["left"]}, many)
+    assert not read(tmp_path / "b.png")[:, 100:].any()  # too many for their names
 
 
 def test_rows_become_one_picture_each(tmp_path: Path, grey: np.ndarray) -> None:

@@ -13,7 +13,7 @@ from samepoint.errors import DataError
 from samepoint.files import write_json
 from samepoint.inference import find_in_files
 from samepoint.models.weights import has_heatmaps
-from samepoint.viewers.drawing import draw_rows, draw_views
+from samepoint.viewers.drawing import draw_rows, draw_views, free_path
 from samepoint.workflows.rig_finding import find_in_recordings, line
 
 
@@ -58,12 +58,15 @@ class Find:
             mend = "leave --keypoints out"
             raise DataError("this run has keypoints of its own and takes no database", mend=mend)
         rows: list[dict[str, Any]] = []
+        drawn: set[Path] = set()
         for found in find_in_recordings(self.run_folder, folders, self.calibration, self.device):
             row = found.row()
             if self.json is not None:
                 rows.append(row)
             if self.draw is not None:
-                draw_views(self.draw / f"{found.recording}_{found.moment}.png", found.images, found.marks())
+                path = free_path(self.draw, f"{found.recording}_{found.moment}", drawn)
+                draw_views(path, found.images, found.marks())
+                drawn.add(path)
             print(json_format.dumps(line(row)))
         if self.json is not None:
             write_json(self.json, {"moments": rows}, indent=1)

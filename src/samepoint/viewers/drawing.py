@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -63,7 +63,7 @@ def draw_rows(rows: Sequence[Mapping[str, Any]], folder: Path) -> list[Path]:
     written."""
     written: list[Path] = []
     for row in rows:
-        path = _free(folder, Path(row["image"]).stem, written)
+        path = free_path(folder, Path(row["image"]).stem, written)
         hits = {
             name: Hit((hit["uv"][0], hit["uv"][1]), hit["confidence"], hit["visible"])
             for name, hit in row["hits"].items()
@@ -166,7 +166,8 @@ def _text(axes: Any, uv: tuple[float, float], text: str, colour: str, one: float
     )
 
 
-def _free(folder: Path, stem: str, taken: Sequence[Path]) -> Path:
+def free_path(folder: Path, stem: str, taken: Collection[Path]) -> Path:
+    """`stem`.png in `folder`, with a number where that is taken."""
     path, number = folder / f"{stem}.png", 2
     while path in taken:
         path, number = folder / f"{stem}_{number}.png", number + 1
