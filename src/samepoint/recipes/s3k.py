@@ -43,7 +43,7 @@ from samepoint.types import Heatmaps, RigBatch, Size
 EXAMINED = 64
 """Moments."""
 FEW = 10
-"""Labelled moments below which S3K fails (seed 003, section 4.1: 3 fail, 10 suffice)."""
+"""Labelled moments below which S3K may fail (seed 003, section 4.1: 3 fail, 10 suffice)."""
 
 
 @dataclass(frozen=True)
@@ -152,8 +152,8 @@ class S3k:
         moments = self.moments(store)
         warnings = []
         if len(moments.labelled) < FEW:
-            line = f"{len(moments.labelled)} labelled moments; S3K fails with 3 and works from about {FEW} on"
-            warnings.append(f"{line}: label more")
+            line = f"{len(moments.labelled)} labelled moments: with 3 S3K may fail, {FEW} suffice"
+            warnings.append(f"{line}; label more")
         if not moments.unlabelled:
             return {"warnings": warnings}
         chosen = moments.unlabelled[:: -(-len(moments.unlabelled) // EXAMINED)]
