@@ -1,4 +1,4 @@
-"""`samepoint data render | cell | import | photo | info | pairs | labels | doctor | fuse`."""
+"""`samepoint data` render, cell, import, photo, info, pairs, labels, doctor, fuse, calibrate, calibration."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Annotated
 
 import tyro
 
+from samepoint.cli.calibration import Calibrate, Convert
 from samepoint.cli.cell import Cell
 from samepoint.cli.doctor import Doctor
 from samepoint.cli.fuse import Fuse
@@ -134,4 +135,6 @@ Data = (
     | Annotated[Labels, tyro.conf.subcommand("labels")]
     | Annotated[Doctor, tyro.conf.subcommand("doctor")]
     | Annotated[Fuse, tyro.conf.subcommand("fuse")]
+    | Annotated[Calibrate, tyro.conf.subcommand("calibrate")]
+    | Annotated[Convert, tyro.conf.subcommand("calibration")]
 )

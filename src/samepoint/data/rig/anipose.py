@@ -15,19 +15,20 @@ from samepoint.errors import DataError
 from samepoint.files import write_whole
 from samepoint.geometry.motions import check_rigid
 
-METADATA = "metadata"
+METADATA, UNIT = "metadata", "metres_per_unit"
 KEYS = ("name", "size", "matrix", "distortions", "rotation", "translation")
 
 
-def read_calibration(path: Path) -> dict[str, Camera]:
-    """The cameras by name, in the file's order; metres, float32.
+def read_calibration(path: Path, metres_per_unit: float | None = None) -> dict[str, Camera]:
+    """The cameras by name, in the file's order; metres, float32. `metres_per_unit` counts before what the file says.
 
     A camera is a table whose name begins with cam_ or that holds a matrix; other tables and keys are left alone.
     DataError naming the file, the camera and the key for whatever is missing, wrong or there twice.
     """
     path = Path(path)
     content = _read(path)
-    scale = _metres_per_unit(content.get(METADATA, {}), path)
+    said = content.get(METADATA, {}) if metres_per_unit is None else {UNIT: metres_per_unit}
+    scale = _metres_per_unit(said, path)
     cameras: dict[str, Camera] = {}
     for key, table in content.items():
         if key != METADATA and isinstance(table, dict) and (key.startswith("cam_") or "matrix" in table):
@@ -41,7 +42,8 @@ def read_calibration(path: Path) -> dict[str, Camera]:
 def write_calibration(path: Path, cameras: Calibration, metres_per_unit: float = 1.0) -> None:
     """Writes what `read_calibration` reads, whole or not at all. Translations are written in units of
     `metres_per_unit`; `read_calibration` gives back the same numbers, poses to float32's last digit."""
-    scale = _metres_per_unit({"metres_per_unit": metres_per_unit}, path)
+    check_free(path := Path(path))
+    scale = _metres_per_unit({UNIT: metres_per_unit}, path)
     checked: dict[str, Camera] = {}
     blocks: list[str] = []
     for index, camera in enumerate(cameras.values()):
@@ -51,8 +53,17 @@ def write_calibration(path: Path, cameras: Calibration, metres_per_unit: float =
         # What is written can be read: a wrong camera is found here, not by who opens the file.
         add_camera(checked, _camera(tomllib.loads(lines), scale, where), path)
         blocks.append(f"[cam_{index}]\n{lines}")
-    blocks.append(f"[{METADATA}]\nmetres_per_unit = {scale!r}\n")
-    write_whole(Path(path), "\n".join(blocks).encode())
+    blocks.append(f"[{METADATA}]\n{UNIT} = {scale!r}\n")
+    write_whole(path, "\n".join(blocks).encode())
+
+
+def check_free(path: Path) -> None:
+    """DataError if no file can be at `path`, for a folder is there or a file where its folder should be."""
+    if path.is_dir():
+        raise DataError("is a folder", where=path, mend="give a file, such as calibration.toml")
+    wrong = next((above for above in path.parents if above.exists() and not above.is_dir()), None)
+    if wrong is not None:
+        raise DataError("is not a folder", where=wrong, mend="choose another place to write to")
 
 
 def _camera(table: dict[str, Any], scale: float, where: str) -> Camera:
@@ -70,11 +81,11 @@ def _camera(table: dict[str, Any], scale: float, where: str) -> Camera:
 
 
 def _metres_per_unit(metadata: Any, path: Path) -> float:
-    scale = metadata.get("metres_per_unit", 1) if isinstance(metadata, dict) else metadata
+    scale = metadata.get(UNIT, 1) if isinstance(metadata, dict) else metadata
     good = isinstance(scale, int | float) and not isinstance(scale, bool) and 0 < scale < float("inf")
     if not good:
         mend = "write 1 for metres, 0.001 for millimetres"
-        raise DataError(f"metres_per_unit is {scale!r}, not a number above 0", where=path, mend=mend)
+        raise DataError(f"{UNIT} is {scale!r}, not a number above 0", where=path, mend=mend)
     return float(scale)
 
 

@@ -24,7 +24,7 @@ FISHEYE = {"radtan": False, "equidistant": True, "equi": True}
 KNOWN = "pinhole with radtan, equidistant (equi) or none"
 
 
-def read_kalibr(path: Path) -> dict[str, Camera]:
+def read_kalibr(path: Path, metres_per_unit: float = 1.0) -> dict[str, Camera]:
     """The cameras cam0, cam1, ... of a camera chain; the world is the frame of cam0; metres.
 
     `T_cn_cnm1` takes points of the camera before into the camera. Models other than pinhole with radtan, equidistant
@@ -49,7 +49,8 @@ def read_kalibr(path: Path) -> dict[str, Camera]:
             camera_from_world = _link(table["T_cn_cnm1"], f"{where}, T_cn_cnm1") @ camera_from_world
         fu, fv, pu, pv = numbers(table["intrinsics"], 4, f"{where}, intrinsics")
         matrix = [[fu, 0, pu], [0, fv, pv], [0, 0, 1]]
-        pose = camera_from_world
+        pose = camera_from_world.copy()
+        pose[:3, 3] *= metres_per_unit
         cameras[name] = checked_camera(name, table["resolution"], matrix, _lens(table, where), pose, where)
     return cameras
 
