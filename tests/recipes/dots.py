@@ -16,6 +16,8 @@ from samepoint.geometry.cameras import project
 from samepoint.geometry.motions import invert, transform
 from samepoint.models.unet import UNetConfig
 from samepoint.recipes.s3k import S3k
+from samepoint.training.settings import TrainingSettings
+from samepoint.workflows.training import train
 
 SIZE, COLOURS = (32, 32), {"red": (255, 60, 60), "blue": (60, 60, 255)}
 STILL = Augmentation(0.0, (1.0, 1.0), 0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
@@ -68,3 +70,12 @@ def write_dots(folder, moments, labelled, seed, *, views=4, dots=None):
         with (folder / f"{table}.csv").open("w", newline="") as file:
             csv.writer(file).writerows([FIELDS[table], *content])
     return folder
+
+
+def tiny_run(root):
+    """ROOT/data with a train and a test recording, and ROOT/run: six steps, which find nothing."""
+    write_dots(root / "data" / "train", 8, 4, seed=0)
+    write_dots(root / "data" / "test", 5, 5, seed=1)
+    settings = TrainingSettings(steps=6, seed=0, device="cpu", workers=0, precision="32-true", log_every=1)
+    train(SMALL, root / "data", root / "run", settings, init="random")
+    return root / "run"

@@ -91,9 +91,9 @@ class BatchTruth:
             for c, view in enumerate(store.dataset.recordings[r].moments[m].views):
                 frame = store[store.position[r, m, c]]
                 height, width = frame.image.shape[1:]
-                shown = _shown(truth.uv[view.camera], view, frame.source_size)
-                shown &= torch.tensor(moments.looked_for[view.camera])
-                uv[i, c] = truth.uv[view.camera].where(shown[:, None], torch.nan)
+                seen = shown_in(truth.uv[view.camera], view, frame.source_size)
+                seen &= torch.tensor(moments.looked_for[view.camera])
+                uv[i, c] = truth.uv[view.camera].where(seen[:, None], torch.nan)
                 row.append((fitted_size((height, width), within), frame.source_size))
             sizes.append(tuple(row))
         return BatchTruth(torch.stack([truth.xyz for truth in truths]), uv, tuple(sizes))
@@ -120,7 +120,7 @@ class BatchTruth:
         return PointErrors(own, agreed, error.norm(dim=-1), mahalanobis_inside(error, covariance), asked)
 
 
-def _shown(uv: Float[Tensor, "n 2"], view: View, size: Size) -> Bool[Tensor, " n"]:
+def shown_in(uv: Float[Tensor, "n 2"], view: View, size: Size) -> Bool[Tensor, " n"]:
     """Whether pixels of the straightened image lie in it and, if its lens bends, in the image as recorded too."""
     inside = in_frame(uv, size)
     if view.lens is None or view.lens.straight:
