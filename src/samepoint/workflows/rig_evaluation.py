@@ -17,6 +17,7 @@ from samepoint.correspondence.collapse import shares
 from samepoint.correspondence.views import look
 from samepoint.data.open import open_dataset
 from samepoint.data.recording import Split
+from samepoint.data.rig.checks import require_sound
 from samepoint.data.rig_sampling import RigMoments, largest, rig_batch, rig_moments, visible
 from samepoint.data.store import FrameStore
 from samepoint.errors import DataError
@@ -144,7 +145,8 @@ def evaluate_rig(
 
 
 def open_exam(run: Path, data: Path, *, split: Split | None = None, device: str = "cpu") -> Exam:
-    """A run and the moments of a data set to ask it. DataError where there is no truth."""
+    """A run and the moments of a data set to ask it. DataError where there is no truth, or none that can be right
+    (`require_sound`)."""
     network, config = load_heatmaps(run, choose_device(device))
     where = run / CONFIG
     dataset = open_dataset(data)
@@ -152,6 +154,7 @@ def open_exam(run: Path, data: Path, *, split: Split | None = None, device: str 
     if not dataset.recordings:
         raise DataError(f"no recording belongs to the {split} split", where=data)
     moments = rig_moments(dataset, names=network.keypoints)
+    require_sound(dataset, every_keypoint=False)
     taught = config.get(LOOKED_FOR, {})
     looked_for = {
         camera: tuple(name in taught.get(camera, moments.names) for name in moments.names)
