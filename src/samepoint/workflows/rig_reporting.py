@@ -35,11 +35,11 @@ WORST, BEST, HEATS = 4, 2, 12
 """Moments shown, and keypoints whose heatmaps are."""
 COLUMNS = (
     Column("rms_pixels", "views, rms", "pixels", "lower"),
-    Column("median_pixels", "median", "pixels", "lower"),
+    Column("median_pixels", "views, median", "pixels", "lower"),
     Column("rms_agreed_pixels", "point, rms", "pixels", "lower"),
-    Column("median_agreed_pixels", "median", "pixels", "lower"),
-    Column("median_mm", "median", "mm", "lower"),
-    Column("mm_95", "95 %", "mm", "lower"),
+    Column("median_agreed_pixels", "point, median", "pixels", "lower"),
+    Column("median_mm", "in space, median", "mm", "lower"),
+    Column("mm_95", "in space, 95 %", "mm", "lower"),
     Column("found", "found", "share", "higher"),
     Column("covered", "covered", "share"),
 )
