@@ -137,6 +137,16 @@ def test_boards_that_are_not_seen(copy):
         calibrate(copy, BOARD)
 
 
+def test_cameras_that_meet_only_through_a_third(images, tmp_path):
+    shutil.copytree(images, tmp_path / "images")
+    for index in range(12):
+        (tmp_path / "images" / ("left" if index < 6 else "right") / f"{index:03}.png").unlink()
+    cameras, quality = calibrate(tmp_path / "images", BOARD)
+    assert quality.shared["left", "right"] == 0
+    assert (off(cameras, fisheye=False) < (0.01, 3, 0.4, 3)).all()
+    assert any("left: 6 images with the board are few" in warning for warning in quality.warnings)
+
+
 def test_cameras_that_share_no_moment(copy):
     for path in (copy / "right").iterdir():
         path.rename(path.with_stem(f"right{path.stem}"))
