@@ -155,13 +155,14 @@ class MotionBatch:
 class RigBatch:
     """Moments of a rig: c views each of one size, `present` where there is one.
 
-    `xyz` are the labelled keypoints, world, metres, NaN where there is no label. `looked_for` says which keypoints a
-    view can show.
+    `size`: how much of each image is a picture (height, width; the rest, right and below, is black). `xyz` are the
+    labelled keypoints, world, metres, NaN where there is no label. `looked_for` says which keypoints a view can show.
     """
 
     image: Float[Tensor, "m c 3 h w"]
     intrinsics: Float[Tensor, "m c 3 3"]
     world_from_camera: Float[Tensor, "m c 4 4"]
     present: Bool[Tensor, "m c"]
+    size: Int[Tensor, "m c 2"]
     xyz: Float[Tensor, "m n 3"]
     looked_for: Bool[Tensor, "m c n"]

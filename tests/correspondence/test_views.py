@@ -122,7 +122,7 @@ def test_moving_the_world_moves_the_points(generator):
 def test_look_is_projection_and_knows_what_lies_behind_or_outside(generator):
     k, pose = rig(generator)
     xyz = points(generator)
-    uv, inside = look(xyz, k, pose, SIZE)
+    uv, _ = look(xyz, k, pose, SIZE)
     for m in range(2):
         for c in range(4):
             one, depth = project(k[m, c], transform(invert(pose[m, c]), xyz[m]))
@@ -147,3 +147,15 @@ def test_collapsed_keypoints_are_told_from_sound_ones(generator):
     assert float(shares(spot, labels)["travel"]) < 0.01
     assert float(shares(torch.full_like(others, torch.nan), labels)["travel"]) == 0
     assert float(shares(others[:, :1], labels[:, :1])["spread"]) == 1
+
+
+def test_each_view_may_have_its_own_size(generator):
+    k, pose = rig(generator)
+    xyz = points(generator) * 3
+    sizes = torch.tensor([[[64, 80], [20, 80], [64, 30], [0, 0]]]).expand(2, 4, 2)
+    _, inside = look(xyz, k, pose, sizes)
+    for c, size in enumerate(sizes[0].tolist()):
+        _, alone = look(xyz, k, pose, (size[0], size[1]))
+        assert torch.equal(inside[:, c], alone[:, c])
+    assert not inside[:, 3].any()
+    assert inside.any()

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 import torch
-from tests.recipes.dots import SIZE, SMALL, write_dots
+from tests.recipes.dots import SIZE, SMALL, STILL, write_dots
 
 from samepoint.correspondence.collapse import SUSPECT
 from samepoint.data.augmentation import Augmentation
@@ -13,6 +13,8 @@ from samepoint.data.open import open_dataset
 from samepoint.data.rig_sampling import rig_batch, rig_moments
 from samepoint.data.store import FrameStore
 from samepoint.errors import DataError
+from samepoint.geometry.cameras import unproject
+from samepoint.geometry.motions import transform
 from samepoint.inference.points import PointSettings
 from samepoint.recipes.s3k import S3k, SelfSupervision, collapse_warnings
 from samepoint.training.settings import TrainingSettings
@@ -118,6 +120,7 @@ def test_order_of_cameras_and_missing_views_do_not_matter(store):
         world_from_camera=torch.cat((batch.world_from_camera, batch.world_from_camera[:, :1]), 1),
         present=torch.cat((batch.present, torch.zeros_like(batch.present[:, :1])), 1),
         looked_for=torch.cat((batch.looked_for, batch.looked_for[:, :1]), 1),
+        size=torch.cat((batch.size, batch.size[:, :1]), 1),
     )  # fmt: skip
     objective = named["unlabelled"].objective
     losses = [
@@ -125,6 +128,26 @@ def test_order_of_cameras_and_missing_views_do_not_matter(store):
     ]
     assert losses[0] == pytest.approx(losses[1], rel=1e-4)
     assert losses[0] == pytest.approx(losses[2], rel=1e-4)
+
+
+def test_there_is_no_target_in_the_black_round_an_image(store):
+    """A point just outside the recorded image, which a view that is zoomed out shows in the black beside it."""
+    recipe = replace(SMALL, augmentation=replace(STILL, scale=(0.5, 0.5)))
+    network, _ = parts(recipe, store)
+    moments = rig_moments(store.dataset)
+    batch = rig_batch(store, moments, moments.labelled[:1], SIZE)
+    only_first = torch.zeros_like(batch.looked_for)
+    only_first[:, 0] = True
+    losses = {}
+    for u in (-4.0, 4.0):
+        at = unproject(batch.intrinsics[0, 0], torch.tensor([[u, 15.0]]), torch.tensor([0.9]))
+        xyz = transform(batch.world_from_camera[0, 0], at).expand(1, 2, 3)
+        asked = replace(batch, xyz=xyz, looked_for=only_first)
+        losses[u] = float(
+            recipe.supervised(network, asked, torch.Generator().manual_seed(0))["loss"].detach()
+        )
+    assert losses[-4.0] == 0
+    assert losses[4.0] > 0.1
 
 
 def test_the_self_supervised_part_waits_and_then_grows(store):

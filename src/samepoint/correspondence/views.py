@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from samepoint.correspondence.soft import soft_match_logits
@@ -76,9 +76,15 @@ def look(
     xyz: Float[Tensor, "m n 3"],
     intrinsics: Float[Tensor, "m c 3 3"],
     world_from_camera: Float[Tensor, "m c 4 4"],
-    size: Size,
+    size: Size | Int[Tensor, "m c 2"],
 ) -> tuple[Float[Tensor, "m c n 2"], Bool[Tensor, "m c n"]]:
-    """Where points lie in every view (pixels), and whether they are in front of it and inside its image."""
+    """Where points lie in every view (pixels), and whether they are in front of it and inside its image.
+
+    `size`: (height, width) of all images, or of each its own.
+    """
     seen = transform(invert(world_from_camera), xyz[:, None])
     uv, depth = project(intrinsics, seen)
-    return uv, (depth > 0) & in_frame(uv, size)
+    if isinstance(size, tuple):
+        return uv, (depth > 0) & in_frame(uv, size)
+    inside = (uv >= -0.5) & (uv < size.flip(-1)[..., None, :] - 0.5)
+    return uv, (depth > 0) & inside.all(-1)

@@ -110,7 +110,8 @@ def rig_batch(store: FrameStore, moments: RigMoments, chosen: Sequence[int], siz
     """These moments, with as many views as the one that has most."""
     taken = [_views(store, moments.places[k]) for k in chosen]
     cameras = max(len(frames) for frames in taken)
-    empty = torch.eye(3), torch.eye(4), torch.zeros(len(moments.names), dtype=torch.bool)
+    nothing = torch.zeros(2, dtype=torch.long), torch.zeros(len(moments.names), dtype=torch.bool)
+    empty = torch.zeros(3, *size), torch.eye(3), torch.eye(4), *nothing
     rows: list[tuple[Tensor, ...]] = []
     present = torch.zeros(len(taken), cameras, dtype=torch.bool)
     for i, frames in enumerate(taken):
@@ -119,12 +120,13 @@ def rig_batch(store: FrameStore, moments: RigMoments, chosen: Sequence[int], siz
             image, intrinsics = fitted(frame, size)
             assert frame.view.world_from_camera is not None
             wanted = torch.tensor(moments.looked_for[frame.view.camera])
-            rows.append((image, intrinsics, frame.view.world_from_camera, wanted))
-        rows += [(torch.zeros(3, *size), *empty)] * (cameras - len(frames))
-    image, intrinsics, pose, wanted = (
+            shown = torch.tensor(fitted_size((frame.image.shape[1], frame.image.shape[2]), size))
+            rows.append((image, intrinsics, frame.view.world_from_camera, shown, wanted))
+        rows += [empty] * (cameras - len(frames))
+    image, intrinsics, pose, shown, wanted = (
         torch.stack(column).unflatten(0, (len(taken), cameras)) for column in zip(*rows)
     )
-    return RigBatch(image, intrinsics, pose, present, moments.xyz[list(chosen)], wanted)
+    return RigBatch(image, intrinsics, pose, present, shown, moments.xyz[list(chosen)], wanted)
 
 
 def _views(store: FrameStore, place: tuple[int, int]) -> list[Frame]:

@@ -40,7 +40,7 @@ class RigHit:
 
     By camera, in pixels of the image as recorded: `uv`, where the camera's own heatmap looks, and `agreement` in
     [0, 1], the share of its heatmap that lies there, less the further the point lies from it (both of the cameras
-    that look for this keypoint); `projected`, where the point lies, in front of the camera (it may be outside the image).
+    that look for this keypoint); `projected`, where the point lies, in front of the camera (perhaps outside).
     `confidence` in [0, 1] is the second-best agreement, `views` the cameras whose agreement reaches the threshold;
     `visible`: the confidence does, so that two `views` or more agree.
     """

@@ -175,9 +175,9 @@ class S3k:
         self, network: nn.Module, batch: RigBatch, generator: torch.Generator
     ) -> dict[str, Tensor]:
         """KL from the labels' targets in all views (section 3.1)."""
-        batch = self.augmented(batch, generator)
+        plain, batch = batch, self.augmented(batch, generator)
         heatmaps = network(batch.image.flatten(0, 1))
-        loss, uv, valid = self._divergence(heatmaps, batch, batch.xyz)
+        loss, uv, valid = self._divergence(heatmaps, batch, plain, batch.xyz)
         found = agree(heatmaps, *_cameras(batch), visible(batch), self.sigma)
         return {"loss": loss, "pixels": _rms(found.uv.detach() - uv, valid)}
 
@@ -188,14 +188,14 @@ class S3k:
 
         `spread`: how far apart the keypoints are found, and `travel`: how far they move from moment to moment, as
         shares of the same of the labels (`shape`); near 0 they have collapsed."""
-        batch = self.augmented(batch, generator)
+        plain, batch = batch, self.augmented(batch, generator)
         heatmaps = network(batch.image.flatten(0, 1))
         with torch.no_grad():  # the target is not back-propagated through
             agreed = agree(
                 heatmaps, *_cameras(batch), visible(batch), self.sigma, self.self_supervision.weighting
             )
         unlabelled = ~batch.xyz.isfinite().all(-1, keepdim=True)
-        loss, uv, valid = self._divergence(heatmaps, batch, agreed.xyz.where(unlabelled, torch.nan))
+        loss, uv, valid = self._divergence(heatmaps, batch, plain, agreed.xyz.where(unlabelled, torch.nan))
         return {
             "loss": loss,
             "pixels": _rms(agreed.uv - uv, valid),
@@ -214,10 +214,14 @@ class S3k:
         intrinsics = warp_intrinsics(warp.unflatten(0, (moments, cameras)), batch.intrinsics)
         return replace(batch, image=images.unflatten(0, (moments, cameras)), intrinsics=intrinsics)
 
-    def _divergence(self, heatmaps: Heatmaps, batch: RigBatch, xyz: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """The loss towards the projections of `xyz` (those inside their image), these, and which count."""
+    def _divergence(
+        self, heatmaps: Heatmaps, batch: RigBatch, plain: RigBatch, xyz: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """The loss towards the projections of `xyz`, these, and which count: those inside the view's image, as it was
+        recorded (`plain`) and as it is seen. (Where it was turned, scaled or filled up there is black.)"""
         uv, inside = look(xyz, *_cameras(batch), _size(batch))
-        valid = inside & visible(batch)
+        _, recorded = look(xyz, *_cameras(plain), plain.size)
+        valid = inside & recorded & visible(batch)
         loss = heatmap_divergence(
             heatmaps.logits, heatmaps.cells, uv.flatten(0, 1), valid.flatten(0, 1), self.sigma
         )

@@ -25,8 +25,9 @@ from samepoint.training.precision import settled
 from samepoint.training.settings import TrainingSettings
 from samepoint.training.signals import stop_signals
 
-# each process would announce itself on the terminal, over the progress line
-for name in ("lightning.fabric", "lightning.pytorch"):  # which of them speaks depends on what else is imported
+# each process would announce itself on the terminal, over the progress line (as the one or the other: that depends on
+# what else is imported)
+for name in ("lightning.fabric", "lightning.pytorch"):
     logging.getLogger(name).setLevel(logging.WARNING)
 
 

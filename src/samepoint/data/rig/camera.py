@@ -14,8 +14,8 @@ from samepoint.types import Size
 
 @dataclass(frozen=True)
 class Camera:
-    """`size` (height, width) of its images; `intrinsics` of the image as recorded, in pixels of that size; `lens` what
-    bends it (None: nothing). `world_from_camera`: metres, OpenCV axes; the world is the calibration's own."""
+    """`size` (height, width) of its images; `intrinsics` of the image as recorded, in pixels of that size; `lens`
+    what bends it (None: nothing). `world_from_camera`: metres, OpenCV axes; the world is the calibration's own."""
 
     name: str
     size: Size
