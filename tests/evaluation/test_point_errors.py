@@ -113,3 +113,11 @@ def test_inside_is_the_distance_by_numpy_and_false_where_something_is_unknown():
             distance = error[m, n] @ np.linalg.pinv(np.nan_to_num(covariance[m, n])) @ error[m, n]
             known = (m, n) not in ((0, 1), (2, 0))
             assert bool(inside[m, n]) == (known and distance <= CHI_SQUARED_95)
+
+
+def test_a_long_thin_ellipsoid_and_a_flat_one():
+    """Of a point that two nearly parallel rays leave open; single precision would find the first one singular."""
+    thin = torch.diag(torch.tensor([1e4, 1e-8, 1e-8]))
+    turn = torch.linalg.qr(torch.randn(3, 3, generator=torch.Generator().manual_seed(0)))[0]
+    covariance = torch.stack((turn @ thin @ turn.T, torch.zeros(3, 3)))[None]
+    assert mahalanobis_inside(turn[:, 0].expand(1, 2, 3), covariance).tolist() == [[True, False]]

@@ -80,12 +80,15 @@ class PointErrors:
 def mahalanobis_inside(
     error: Float[Tensor, "m n 3"], covariance: Float[Tensor, "m n 3 3"], limit: float = CHI_SQUARED_95
 ) -> Bool[Tensor, "m n"]:
-    """Whether each error lies in the ellipsoid of its covariance; false where either is NaN."""
+    """Whether each error lies in the ellipsoid of its covariance; false where one is NaN, or the ellipsoid flat."""
+    error, covariance = error.double(), covariance.double()  # a metre long, a tenth of a millimetre thick
     known = error.isfinite().all(-1) & covariance.isfinite().flatten(-2).all(-1)
-    eye = torch.eye(3, dtype=covariance.dtype, device=covariance.device)
-    safe = torch.where(known[..., None, None], covariance, eye)
-    distance = (error * torch.linalg.solve(safe, error.nan_to_num()[..., None])[..., 0]).sum(-1)
-    return known & (distance <= limit)
+    safe = torch.where(
+        known[..., None, None], covariance, torch.eye(3, dtype=covariance.dtype).to(covariance)
+    )
+    turned, flat = torch.linalg.solve_ex(safe, error.nan_to_num()[..., None])
+    distance = (error * turned[..., 0]).sum(-1)
+    return known & (flat == 0) & (distance <= limit)
 
 
 def _known(values: Tensor) -> np.ndarray:
