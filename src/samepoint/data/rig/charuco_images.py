@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Float, UInt8
 
 from samepoint.data.decode import IMAGE_SUFFIXES, decode_image
-from samepoint.data.rig.charuco_board import Board, Found, check_board, find, other_dictionary
+from samepoint.data.rig.charuco_board import FEW_MARKERS, Board, Found, check_board, find, other_dictionary
 from samepoint.errors import DataError
 from samepoint.types import Size
 
@@ -116,7 +116,7 @@ def _in_line(places: Float[np.ndarray, "n 3"]) -> bool:
 def _say_why(path: Path, seen: list[Found], board: Board) -> None:
     """DataError: nobody sees the board."""
     what = f"no image shows a {board}"
-    markers = sum(len(found.marker_ids) > 0 for found in seen)
+    markers = sum(len(found.marker_ids) >= FEW_MARKERS for found in seen)  # fewer are chance finds
     if markers:
         what += f", but {markers} of {len(seen)} show some of its markers"
         mend = (
