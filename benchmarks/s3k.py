@@ -34,6 +34,7 @@ from typing import Any, Literal
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 import torch
+from fly import write_fly
 
 from samepoint.bench.machine import commit, machine
 from samepoint.data.augmentation import Augmentation
@@ -303,7 +304,23 @@ PARTS = {
 }  # fmt: skip
 
 
+ASKED_INSTANTS = (2, 5, 8, 11, 14)
+"""Of the fly's fifteen."""
+
+
+def link_fly(data: Path) -> None:
+    """The real recording, all labelled, split into ten instants and five."""
+    source = Path(os.environ.get("SAMEPOINT_REALDATA", "../shared/realdata")) / "multicam_fly"
+    if not source.is_dir():
+        print(f"{source} is not there: no fly")
+        return
+    rest = [t for t in range(15) if t not in ASKED_INSTANTS]
+    write_fly(source, data / "fly", {"train": rest, "test": ASKED_INSTANTS}, range(15))
+
+
 def render(data: Path, kinds: Sequence[str]) -> None:
+    if not (data / "fly").is_dir():
+        link_fly(data)
     for name in kinds:
         if not (data / name).is_dir():
             start = perf_counter()

@@ -5,14 +5,15 @@ from dataclasses import replace
 
 import pytest
 import torch
+from PIL import Image
 from tests.recipes.dots import SIZE, SMALL, STILL, write_dots
 
 from samepoint.correspondence.collapse import SUSPECT
 from samepoint.data.augmentation import Augmentation
 from samepoint.data.open import open_dataset
-from samepoint.data.rig_sampling import rig_batch, rig_moments
+from samepoint.data.rig_sampling import largest, rig_batch, rig_moments
 from samepoint.data.store import FrameStore
-from samepoint.errors import DataError
+from samepoint.errors import DataError, RunError
 from samepoint.geometry.cameras import unproject
 from samepoint.geometry.motions import transform
 from samepoint.inference.points import PointSettings
@@ -228,3 +229,45 @@ def test_too_few_labels_are_refused(tmp_path, views, labelled, line):
 def test_settings_that_make_no_sense_are_refused(make):
     with pytest.raises(DataError):
         make()
+
+
+def test_a_run_goes_on_only_with_the_labels_it_was_started_with(tmp_path):
+    """Other lines first, other names first: the robot would get the wrong point under each name."""
+    folder = write_dots(tmp_path / "train", 6, 3, seed=4)
+    settings = TrainingSettings(steps=2, seed=0, device="cpu", workers=0, precision="32-true")
+    train(SMALL, folder, tmp_path / "run", settings, init="random")
+    before = (tmp_path / "run" / "config.json").read_bytes()
+    header, *lines = (folder / "labels.csv").read_text().splitlines()
+    start, _, v = lines[-1].rpartition(",")
+    for changed in (lines[::-1], lines[:-1], [*lines[:-1], f"{start},{float(v) + 0.5}"]):
+        (folder / "labels.csv").write_text("\n".join([header, *changed]))
+        with pytest.raises(RunError, match="labels"):
+            train(SMALL, folder, tmp_path / "run", settings, init="random", resume=True)
+        assert (tmp_path / "run" / "config.json").read_bytes() == before
+    (folder / "labels.csv").write_text("\n".join([header, *lines]))
+    train(SMALL, folder, tmp_path / "run", settings, init="random", resume=True)
+
+
+def test_there_are_no_pretrained_weights(store):
+    with pytest.raises(DataError, match="no pre-trained weights"):
+        SMALL.build(store, "pretrained", torch.Generator())
+
+
+def test_cameras_of_one_name_may_have_other_sizes_in_another_recording(tmp_path):
+    write_dots(tmp_path / "train_0", 3, 3, seed=0)
+    larger = write_dots(tmp_path / "train_1", 3, 3, seed=1)
+    for path in larger.glob("cam*/*.png"):
+        with Image.open(path) as image:
+            image.resize((64, 64)).save(path)
+    text = (larger / "calibration.toml").read_text().replace("size = [32, 32]", "size = [64, 64]")
+    text = text.replace("40.0", "80.0").replace("15.5", "31.5")
+    (larger / "calibration.toml").write_text(text)
+    header, *lines = (larger / "labels.csv").read_text().splitlines()
+    rows = [line.split(",") for line in lines]
+    moved = [[*row[:3], *(str(2 * float(x) + 0.5) for x in row[3:])] for row in rows]
+    (larger / "labels.csv").write_text("\n".join([header, *map(",".join, moved)]))
+    store = FrameStore(open_dataset(tmp_path), max_size=None)
+    assert largest(store) == (64, 64)
+    moments = rig_moments(store.dataset)
+    batch = rig_batch(store, moments, [0, len(moments.places) - 1], (64, 64))
+    assert batch.size[:, 0].tolist() == [[32, 32], [64, 64]]

@@ -84,7 +84,6 @@ def look(
     """
     seen = transform(invert(world_from_camera), xyz[:, None])
     uv, depth = project(intrinsics, seen)
-    if isinstance(size, tuple):
-        return uv, (depth > 0) & in_frame(uv, size)
-    inside = (uv >= -0.5) & (uv < size.flip(-1)[..., None, :] - 0.5)
-    return uv, (depth > 0) & inside.all(-1)
+    if not isinstance(size, tuple):
+        size = size[..., None, :]
+    return uv, (depth > 0) & in_frame(uv, size)

@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from samepoint.data.recording import Dataset
+from samepoint.data.recording import Dataset, View
 from samepoint.data.rig.points import RecordingLabels, keypoint_names, recording_labels
 from samepoint.data.store import Frame, FrameStore
 from samepoint.errors import DataError
@@ -58,8 +58,7 @@ def rig_moments(
     for r, recording in enumerate(dataset.recordings):
         labels = recording_labels(recording)
         for m, moment in enumerate(recording.moments):
-            posed = [v for v in moment.views if v.intrinsics is not None and v.world_from_camera is not None]
-            if len(posed) >= 2:
+            if sum(_posed(view) for view in moment.views) >= 2:
                 places.append((r, m))
                 rows.append(_row(labels, m, chosen))
     if not places:
@@ -132,7 +131,11 @@ def rig_batch(store: FrameStore, moments: RigMoments, chosen: Sequence[int], siz
 def _views(store: FrameStore, place: tuple[int, int]) -> list[Frame]:
     r, m = place
     views = store.dataset.recordings[r].moments[m].views
-    return [store[store.position[r, m, v]] for v in range(len(views))]
+    return [store[store.position[r, m, v]] for v, view in enumerate(views) if _posed(view)]
+
+
+def _posed(view: View) -> bool:
+    return view.intrinsics is not None and view.world_from_camera is not None
 
 
 def fitted(frame: Frame, size: Size) -> tuple[Float[Tensor, "3 h w"], Float[Tensor, "3 3"]]:
@@ -162,9 +165,10 @@ def largest(store: FrameStore) -> Size:
 
 
 def _first_of_each_camera(store: FrameStore) -> list[int]:
-    seen: dict[str, int] = {}
-    for i in range(len(store)):
-        seen.setdefault(store.view(i).camera, i)
+    """In each recording: cameras of one name may have another size in another."""
+    seen: dict[tuple[int, str], int] = {}
+    for i, (r, _, _) in enumerate(store.index):
+        seen.setdefault((r, store.view(i).camera), i)
     return list(seen.values())
 
 

@@ -11,7 +11,7 @@ from typing import Literal
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from samepoint.types import CellMap, Size
@@ -34,10 +34,11 @@ def pixels_of(mask: Bool[Tensor, "h w"]) -> Float[Tensor, "n 2"]:
     return mask.nonzero().flip(-1).float()
 
 
-def in_frame(uv: Float[Tensor, "*b 2"], size: Size) -> Bool[Tensor, "*b"]:
-    """Whether each pixel lies on the image's area (NaN does not)."""
+def in_frame(uv: Float[Tensor, "*b 2"], size: Size | Int[Tensor, "*#b 2"]) -> Bool[Tensor, "*b"]:
+    """Whether each pixel lies on the image's area (NaN does not). `size`: (height, width) of all, or of each."""
     u, v = uv.unbind(-1)
-    return (u >= -0.5) & (u < size[1] - 0.5) & (v >= -0.5) & (v < size[0] - 0.5)
+    height, width = size if isinstance(size, tuple) else size.unbind(-1)
+    return (u >= -0.5) & (u < width - 0.5) & (v >= -0.5) & (v < height - 0.5)
 
 
 def nearest_pixel(uv: Float[Tensor, "*b 2"], size: Size) -> tuple[Tensor, Tensor]:

@@ -7,10 +7,12 @@ place: the views teach one another.
 
 from __future__ import annotations
 
+import hashlib
+import logging
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -40,6 +42,7 @@ from samepoint.objectives.heatmaps import heatmap_divergence
 from samepoint.training.plan import Part, Ramp, Stage
 from samepoint.types import Heatmaps, RigBatch, Size
 
+log = logging.getLogger(__name__)
 EXAMINED = 64
 """Moments."""
 FEW = 10
@@ -103,25 +106,33 @@ class S3k:
     def moments(self, store: FrameStore) -> RigMoments:
         """What there is to train on. DataError where nothing is labelled in two views, and for calibrations, clicks
         and clocks that cannot be right (`require_sound`)."""
-        found = rig_moments(store.dataset, self.look_for)
-        if not found.labelled:
-            mend = "label each keypoint in at least two views of a moment"
-            raise DataError("no moment is labelled in two views", where=store.dataset.root, mend=mend)
-        require_sound(store.dataset)
-        return found
+        return _moments(store, self.look_for)
 
     def build(self, store: FrameStore, init: str | Path, generator: torch.Generator) -> HeatmapNetwork:
         """A network for the keypoints that are labelled, from random weights or those of a run with these very
         keypoints."""
+        if init == "pretrained":
+            mend = "leave --init out, or give a run of samepoint train s3k"
+            raise DataError("there are no pre-trained weights of this network", where="--init", mend=mend)
         names = self.moments(store).names
         network = HeatmapNetwork(self.network, names, generator)
-        if init not in ("random", "pretrained"):
+        if init != "random":
             trained, _ = load_heatmaps(init)
             if trained.keypoints != names or trained.config != self.network:
                 mend = "start from a run of the same network and keypoints"
                 raise DataError(f"has keypoints {', '.join(trained.keypoints)}", where=init, mend=mend)
             network.load_state_dict(trained.state_dict())
         return network
+
+    def fingerprint(self, store: FrameStore) -> str:
+        """Of what it learns from beside the pixels: names, labelled points, cameras, and who is looked for where."""
+        moments = self.moments(store)
+        digest = hashlib.sha256(repr((moments.names, moments.places, moments.looked_for)).encode())
+        views = store.dataset.views()
+        cameras = [value for view in views for value in (view.intrinsics, view.world_from_camera)]
+        for value in (moments.xyz, *(value for value in cameras if value is not None)):
+            digest.update(value.detach().cpu().numpy().tobytes())
+        return digest.hexdigest()[:32]
 
     def notes(self, store: FrameStore) -> dict[str, Any]:
         """Which keypoints the run looks for in which cameras, if not for all in all."""
@@ -150,10 +161,7 @@ class S3k:
         """What the trained network makes of (at most 64) unlabelled moments: `spread` and `travel` of the keypoints,
         as shares of the labels' (`collapse.shares`), and `warnings`, a line each."""
         moments = self.moments(store)
-        warnings = []
-        if len(moments.labelled) < FEW:
-            line = f"{len(moments.labelled)} labelled moments: with 3 S3K may fail, {FEW} suffice"
-            warnings.append(f"{line}; label more")
+        warnings = few_warnings(moments)
         if not moments.unlabelled:
             return {"warnings": warnings}
         chosen = moments.unlabelled[:: -(-len(moments.unlabelled) // EXAMINED)]
@@ -226,6 +234,26 @@ class S3k:
             heatmaps.logits, heatmaps.cells, uv.flatten(0, 1), valid.flatten(0, 1), self.sigma
         )
         return loss, uv, valid
+
+
+@lru_cache(maxsize=2)
+def _moments(store: FrameStore, look_for: LookFor) -> RigMoments:
+    """Kept, because every step of the way from data to a finished run asks for them."""
+    found = rig_moments(store.dataset, look_for)
+    if not found.labelled:
+        mend = "label each keypoint in at least two views of a moment"
+        raise DataError("no moment is labelled in two views", where=store.dataset.root, mend=mend)
+    require_sound(store.dataset)
+    for line in few_warnings(found):
+        log.warning("%s", line)
+    return found
+
+
+def few_warnings(moments: RigMoments) -> list[str]:
+    """A line where there are few labels."""
+    if len(moments.labelled) >= FEW:
+        return []
+    return [f"{len(moments.labelled)} labelled moments: with 3 S3K may fail, {FEW} suffice; label more"]
 
 
 def collapse_warnings(told: Mapping[str, float]) -> list[str]:

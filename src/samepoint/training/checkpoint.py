@@ -48,6 +48,18 @@ def read_checkpoint(run: Path) -> dict[str, Any]:
     return state
 
 
+def check_identity(state: Mapping[str, Any], identity: Mapping[str, Any], run: Path) -> None:
+    """RunError if a checkpoint is of another run than one with this identity."""
+    for key, value in identity.items():
+        before = state["identity"].get(key)
+        if before != value:
+            raise RunError(
+                f"this run was started with {key} = {before!r}, not {value!r}",
+                where=run,
+                mend="resume with the options and data it was started with, or train into another folder",
+            )
+
+
 def _reason(error: BaseException) -> str:
     if isinstance(error, SamepointError):
         return error.what

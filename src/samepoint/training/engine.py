@@ -21,7 +21,7 @@ from lightning.fabric import Fabric
 from torch import Tensor, nn
 
 from samepoint.errors import RunError
-from samepoint.training.checkpoint import read_checkpoint, write_checkpoint
+from samepoint.training.checkpoint import check_identity, read_checkpoint, write_checkpoint
 from samepoint.training.loader import StepBatches, generator_for, step_loader
 from samepoint.training.log import ProgressLine, TrainingLog
 from samepoint.training.plan import Ramp, Stage, stage_at
@@ -231,13 +231,7 @@ class Trainer:
 
     def _restore(self) -> None:
         state = read_checkpoint(self.run_folder)
-        for key, value in self.identity.items():
-            if state["identity"].get(key) != value:
-                raise RunError(
-                    f"this run was started with {key} = {state['identity'].get(key)!r}, not {value!r}",
-                    where=self.run_folder,
-                    mend="resume with the options it was started with, or train into another folder",
-                )
+        check_identity(state, self.identity, self.run_folder)
         self.bare.load_state_dict(state["network"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.fabric.strategy.precision.load_state_dict(state["precision"])

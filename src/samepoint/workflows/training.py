@@ -22,7 +22,7 @@ from samepoint.models.config import NetworkConfig
 from samepoint.models.shipped import fits_shipped
 from samepoint.models.unet import UNetConfig
 from samepoint.models.weights import Network, read_config, save_network, write_config
-from samepoint.training.checkpoint import checkpoint_path, read_checkpoint
+from samepoint.training.checkpoint import check_identity, checkpoint_path, read_checkpoint
 from samepoint.training.engine import Trainer
 from samepoint.training.plan import Stage
 from samepoint.training.precision import settled
@@ -37,6 +37,13 @@ class Examines(Protocol):
     """A method that looks at what it has trained, and says in `warnings` what is wrong with it."""
 
     def examine(self, network: Any, store: FrameStore) -> dict[str, Any]: ...
+
+
+@runtime_checkable
+class Fingerprinted(Protocol):
+    """A method that learns from more than the images: what a resumed run must find unchanged, as one word."""
+
+    def fingerprint(self, store: FrameStore) -> str: ...
 
 
 @runtime_checkable
@@ -102,7 +109,11 @@ def train(
         "steps": settings.steps,
         "devices": settings.devices,
         "init": init,
+        **({"labels": recipe.fingerprint(store)} if isinstance(recipe, Fingerprinted) else {}),
     }
+    goes_on = resume and checkpoint_path(out).is_file()
+    if goes_on:  # before anything of the run is written
+        check_identity(read_checkpoint(out), identity, out)
     config = {
         "method": recipe.name,
         "samepoint": version("samepoint"),
@@ -114,7 +125,6 @@ def train(
         **(recipe.notes(store) if isinstance(recipe, Notes) else {}),
     }
     write_config(out, network, config)
-    goes_on = resume and checkpoint_path(out).is_file()
     metrics = on_devices(settings, _fit, network, stages, settings, out, identity, goes_on)
     network.load_state_dict(read_checkpoint(out)["network"])
     save_network(out, network, config)

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from tests.data.rig.fly import write_fly
+from benchmarks.fly import write_fly
 from tests.data.rig.synthetic import Rig, click, make_rig, write_blank
 
 from samepoint.data.open import open_dataset
@@ -172,11 +172,39 @@ def test_an_error_that_no_simple_mistake_explains(found):
     assert "no simple mistake explains it" in finding.sentence
 
 
-def test_two_points_are_too_few_to_judge(found):
-    rig = make_rig(5, moments=1, keypoints=2).named({"front": "left", "left": "front"})
+@pytest.mark.parametrize("keypoints", [1, 2])
+def test_two_points_are_too_few_to_say_that_a_calibration_is_right(found, blank, caplog, keypoints):
+    rig = make_rig(5, moments=1, keypoints=keypoints)
     finding = found(rig, "calibration")
     assert finding.verdict == "undecided"
-    assert finding.sentence.startswith("2 points are too few")
+    assert finding.sentence.startswith(("1 point is too few", "2 points are too few")[keypoints - 1])
+    name = f"train_{keypoints}_few"
+    bare = make_rig(5, moments=1).clicked(lambda m, c, k, uv: None)
+    with caplog.at_level(logging.WARNING):
+        require_sound(
+            Dataset(blank.parent, (rig.recording(blank, name), bare.recording(blank, "bare"))),
+            every_keypoint=False,
+        )
+    (line,) = caplog.messages
+    assert f"too few points to judge the calibration of {name}, bare" in line
+
+
+@pytest.mark.parametrize("seed", range(10))
+@pytest.mark.parametrize(("cameras", "keypoints"), [(2, 1), (2, 2), (4, 1), (4, 2)])
+def test_few_points_of_sound_rigs_pass(found, seed, cameras, keypoints):
+    rig = make_rig(seed, cameras, moments=1, keypoints=keypoints)
+    assert found(rig, "calibration").verdict == "undecided"
+
+
+@pytest.mark.parametrize("keypoints", [1, 2])
+def test_two_points_show_that_a_calibration_is_wrong_but_not_why(found, blank, keypoints):
+    rig = make_rig(5, moments=1, keypoints=keypoints).named({"front": "left", "left": "front"})
+    finding = found(rig, "calibration")
+    assert finding.verdict == "fault"
+    assert f"{keypoints} point{'s' * (keypoints > 1)}" in finding.sentence
+    assert "too few clicks to say why" in finding.sentence
+    with pytest.raises(DataError, match="too few clicks to say why"):
+        require_sound(Dataset(blank.parent, (rig.recording(blank),)))
 
 
 def test_of_few_clicks_no_cause_is_made_up(found):

@@ -6,12 +6,12 @@ the whole range make one point, also those of a single camera that moved.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from samepoint.data.recording import Moment, Recording, View
@@ -59,20 +59,24 @@ class RecordingLabels:
 
 def recording_labels(recording: Recording) -> RecordingLabels:
     """All that the clicks of a recording say. DataError where a clicked view has no calibration."""
+    asked: list[tuple[tuple[int, int], tuple[Click, ...]]] = []
+    for first, last in stretches(recording):
+        together: dict[str, list[Click]] = {}
+        for m in range(first, last + 1):
+            for click in _clicks(m, recording.moments[m]):
+                together.setdefault(click.keypoint, []).append(click)
+        asked += [((first, last), tuple(clicks)) for clicks in together.values()]
     points: list[dict[str, Tensor]] = [{} for _ in recording.moments]
     labelled: list[Labelled] = []
     alone: list[Click] = []
-    for first, last in stretches(recording):
-        clicks = [c for m in range(first, last + 1) for c in _clicks(m, recording.moments[m])]
-        for name in dict.fromkeys(click.keypoint for click in clicks):
-            mine = tuple(click for click in clicks if click.keypoint == name)
-            found = _triangulated(name, mine)
-            if found is None:
-                alone.extend(mine)
-                continue
-            labelled.append(found)
-            for m in range(first, last + 1):
-                points[m][name] = found.xyz.float()
+    for ((first, last), clicks), found in zip(asked, _triangulated([clicks for _, clicks in asked])):
+        if found is None:
+            alone.extend(clicks)
+            continue
+        labelled.append(found)
+        single = found.xyz.float()
+        for m in range(first, last + 1):
+            points[m][found.keypoint] = single
     return RecordingLabels(tuple(points), tuple(labelled), tuple(alone))
 
 
@@ -125,28 +129,53 @@ def _clicks_of(m: int, view: View, clicks: Mapping[str, tuple[float, float]]) ->
     return [Click(m, view, name, place) for name, place in zip(clicks, uv)]
 
 
-def from_two_places(centres: Float[Tensor, "c 3"]) -> bool:
+def from_two_places(centres: Float[Tensor, "*b c 3"]) -> Bool[Tensor, "*b"]:
     """Whether cameras (world, metres) stand at least a millimetre apart. A camera that stood still through a static
     range was clicked in several moments from one place: its rays meet in the camera itself."""
-    return len(centres) > 1 and bool((centres - centres[0]).norm(dim=-1).max() >= APART)
+    return (centres - centres[..., :1, :]).norm(dim=-1).amax(dim=-1) >= APART
 
 
-def _triangulated(name: str, clicks: tuple[Click, ...]) -> Labelled | None:
-    """None where the rays leave the point open (one view, or one place, or nearly parallel rays)."""
-    k, pose = _cameras(clicks)
-    if not from_two_places(pose[:, :3, 3]):
-        return None
-    directions = transform(pose, rays(k, torch.stack([c.uv for c in clicks])[:, None]))[:, 0]
-    xyz = triangulate_rays(pose[:, :3, 3], directions - pose[:, :3, 3])
-    if not torch.isfinite(xyz).all():
-        return None
-    uv, depth = project(k, transform(invert(pose), xyz.expand(len(clicks), 1, 3)))
-    residual = (uv[:, 0] - torch.stack([c.uv for c in clicks])).norm(dim=-1)
-    behind = tuple(dict.fromkeys(c.view.camera for c, z in zip(clicks, depth[:, 0].tolist()) if z <= 0))
-    return Labelled(name, clicks, xyz, residual, behind)
+def _triangulated(groups: Sequence[tuple[Click, ...]]) -> list[Labelled | None]:
+    """Of the clicks of a keypoint, for each group. None where the rays leave the point open (one view, or one place,
+    or nearly parallel rays). Groups of as many clicks are worked out together."""
+    out: list[Labelled | None] = [None] * len(groups)
+    sizes: dict[int, list[int]] = {}
+    for g, clicks in enumerate(groups):
+        sizes.setdefault(len(clicks), []).append(g)
+    cameras = _Cameras()
+    for number, members in sizes.items():
+        if number < 2:
+            continue
+        clicks = [click for g in members for click in groups[g]]
+        uv = torch.stack([click.uv for click in clicks]).unflatten(0, (len(members), number))
+        k, pose = (values.unflatten(0, (len(members), number)) for values in cameras.of(clicks))
+        directions = (pose[..., :3, :3] @ rays(k, uv[..., None, :]).transpose(-1, -2))[..., 0]
+        xyz = triangulate_rays(pose[..., :3, 3], directions)
+        sound = xyz.isfinite().all(-1) & from_two_places(pose[..., :3, 3])
+        back, depth = project(k, transform(invert(pose), xyz[:, None, None].expand(-1, number, 1, 3)))
+        residual = (back[..., 0, :] - uv).norm(dim=-1)
+        rows = zip(members, sound.tolist(), xyz, residual, depth[..., 0].tolist())
+        for g, right, point, error, depths in rows:
+            if right:
+                behind = [click.view.camera for click, z in zip(groups[g], depths) if z <= 0]
+                name = groups[g][0].keypoint
+                out[g] = Labelled(name, groups[g], point, error, tuple(dict.fromkeys(behind)))
+    return out
 
 
-def _cameras(clicks: tuple[Click, ...]) -> tuple[Float[Tensor, "c 3 3"], Float[Tensor, "c 4 4"]]:
-    k = [c.view.intrinsics.double() for c in clicks if c.view.intrinsics is not None]
-    poses = [c.view.world_from_camera.double() for c in clicks if c.view.world_from_camera is not None]
-    return torch.stack(k), torch.stack(poses)
+class _Cameras:
+    """Matrices and poses of the views that were clicked, double precision, converted once each."""
+
+    def __init__(self) -> None:
+        self._known: dict[int, tuple[Tensor, Tensor]] = {}
+
+    def of(self, clicks: Sequence[Click]) -> tuple[Float[Tensor, "c 3 3"], Float[Tensor, "c 4 4"]]:
+        pairs = [self._one(click.view) for click in clicks]
+        return torch.stack([k for k, _ in pairs]), torch.stack([pose for _, pose in pairs])
+
+    def _one(self, view: View) -> tuple[Tensor, Tensor]:
+        if id(view) not in self._known:
+            assert view.intrinsics is not None
+            assert view.world_from_camera is not None
+            self._known[id(view)] = view.intrinsics.double(), view.world_from_camera.double()
+        return self._known[id(view)]

@@ -71,4 +71,4 @@ def _from_two_places(recording: Recording, group: Sequence[Mark]) -> bool:
         for view in recording.moments[mark.moment].views
         if view.camera == mark.camera and view.world_from_camera is not None
     ]
-    return from_two_places(torch.stack([pose[:3, 3] for pose in poses]).double()) if poses else False
+    return bool(from_two_places(torch.stack([pose[:3, 3] for pose in poses]).double())) if poses else False
