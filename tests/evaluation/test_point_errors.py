@@ -3,12 +3,13 @@
 import json
 import math
 import statistics
+from dataclasses import fields
 
 import numpy as np
 import pytest
 import torch
 
-from samepoint.evaluation.point_errors import CHI_SQUARED_95, PointErrors, mahalanobis_inside
+from samepoint.evaluation.point_errors import CHI_SQUARED_95, PointErrors, deviation, mahalanobis_inside
 
 NAN = float("nan")
 
@@ -25,22 +26,25 @@ def made(moments, cameras, keypoints, seed, missing=0.3):
     metres = drawn(moments, keypoints).masked_fill(~asked, NAN)
     inside = torch.rand((moments, keypoints), generator=generator) < 0.5
     own, agreed = 9 * drawn(moments, cameras, keypoints), 9 * drawn(moments, cameras, keypoints)
-    return PointErrors(own, agreed, metres, inside & metres.isfinite(), asked)
+    visible = torch.rand((moments, keypoints), generator=generator) < 0.8
+    stated = drawn(moments, keypoints)
+    return PointErrors(own, agreed, metres, inside & metres.isfinite(), asked, visible, stated)
 
 
 def summary_twin(parts):
     """From lists of numbers."""
-    own, agreed, mm, inside, asked = [], [], [], [], 0
+    own, agreed, mm, inside, sure, stated, asked = [], [], [], [], [], [], 0
     for errors in parts:
         own += [x for x in errors.pixels.flatten().tolist() if not math.isnan(x)]
         agreed += [x for x in errors.agreed.flatten().tolist() if not math.isnan(x)]
-        for metres, within, wanted in zip(
-            errors.metres.flatten().tolist(), errors.inside.flatten().tolist(), errors.asked.flatten()
-        ):
-            asked += bool(wanted)
+        columns = (errors.metres, errors.inside, errors.asked, errors.visible, errors.stated)
+        for metres, within, wanted, visible, deviates in zip(*(x.flatten().tolist() for x in columns)):
+            asked += wanted
             if not math.isnan(metres):
                 mm.append(1000 * metres)
                 inside.append(within)
+                sure += [1000 * metres] if visible else []
+                stated += [] if math.isnan(deviates) else [1000 * deviates]
     ordered, place = sorted(mm), 0.95 * (len(mm) - 1)
     low = int(place)
     high = min(low + 1, len(mm) - 1)
@@ -54,6 +58,9 @@ def summary_twin(parts):
         "mm_95": ordered[low] + (place - low) * (ordered[high] - ordered[low]),
         "covered": sum(inside) / len(inside),
         "found": len(mm) / asked,
+        "visible": len(sure) / asked,
+        "visible_median_mm": statistics.median(sure),
+        "stated_mm": statistics.median(stated),
         "n_points": asked,
         "n_places": len(own),
     }
@@ -64,9 +71,7 @@ def test_a_summary_is_what_loops_over_the_known_values_give(seed):
     errors = made(7, 3, 4, seed)
     assert errors.summary() == pytest.approx(summary_twin([errors]), rel=1e-5)
     for i in range(4):
-        column = PointErrors(
-            *(x[..., i : i + 1] for x in (errors.pixels, errors.agreed, errors.metres, errors.inside, errors.asked))
-        )  # fmt: skip
+        column = PointErrors(*(getattr(errors, field.name)[..., i : i + 1] for field in fields(errors)))
         assert errors.of(i).summary() == pytest.approx(summary_twin([column]), rel=1e-5)
 
 
@@ -81,14 +86,23 @@ def test_joined_parts_may_have_other_numbers_of_cameras():
 def test_what_nobody_knows_is_none_and_can_be_written_as_json():
     unknown = torch.full((2, 3, 1), NAN)
     nowhere = torch.zeros(2, 1, dtype=torch.bool)
-    summary = PointErrors(unknown, unknown, unknown[:, 0], nowhere, nowhere).summary()
+    summary = PointErrors(unknown, unknown, unknown[:, 0], nowhere, nowhere, nowhere, unknown[:, 0]).summary()
     assert {key: value for key, value in summary.items() if value is not None} == {
         "n_points": 0,
         "n_places": 0,
     }
     json.dumps(summary, allow_nan=False)
-    lost = PointErrors(unknown, unknown, unknown[:, 0], nowhere, ~nowhere).summary()
-    assert (lost["found"], lost["median_mm"], lost["covered"]) == (0.0, None, None)
+    lost = PointErrors(unknown, unknown, unknown[:, 0], nowhere, ~nowhere, nowhere, unknown[:, 0]).summary()
+    assert (lost["found"], lost["visible"]) == (0.0, 0.0)
+    assert all(lost[key] is None for key in ("median_mm", "covered", "visible_median_mm", "stated_mm"))
+
+
+def test_the_stated_deviation_is_that_of_an_axis():
+    round_one = 0.003**2 * torch.eye(3)
+    stated = deviation(
+        torch.stack((round_one, torch.diag(torch.tensor([27.0, 0, 0])), NAN * round_one))[None]
+    )
+    torch.testing.assert_close(stated, torch.tensor([[0.003, 3.0, NAN]]), equal_nan=True)
 
 
 def test_the_ellipsoid_of_a_gaussian_holds_95_percent_of_it():

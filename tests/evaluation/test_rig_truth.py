@@ -79,8 +79,10 @@ def test_answers_are_measured_at_the_recorded_size():
     truth = BatchTruth(torch.zeros(1, 1, 3), uv, ((((8, 16), (32, 64)), ((16, 16), (16, 16))),))
     own = torch.tensor([[8.0, 3.0], [5.0, 9.0], [0.0, 0.0]])[None, :, None]
     expected = [((8.5 * 4 - 0.5 - 31) ** 2 + (3.5 * 4 - 0.5 - 11) ** 2) ** 0.5, 3.0]
-    errors = truth.errors(own, own, torch.tensor([[[0.0, 0.03, 0.04]]]), torch.eye(3).expand(1, 1, 3, 3))
+    xyz, sure = torch.tensor([[[0.0, 0.03, 0.04]]]), torch.ones(1, 1, dtype=torch.bool)
+    errors = truth.errors(own, own, xyz, 4 * torch.eye(3).expand(1, 1, 3, 3), sure)
     assert errors.pixels[0, :2, 0].tolist() == pytest.approx(expected)
     assert errors.pixels[0, 2].isnan().all()  # there is no third view
     assert float(errors.metres) == pytest.approx(0.05)
     assert errors.inside.all()
+    assert (float(errors.stated), bool(errors.visible)) == (2.0, True)

@@ -120,17 +120,16 @@ def straight_image(camera, path):
 
 
 def read_heatmap(logits, readout):
-    """Where it looks and its mean variance, in pixels of the network's image."""
+    """Where it looks and its mean variance, in pixels of the network's image, and the share of it round the mode."""
     rows, columns = np.mgrid[: logits.shape[0], : logits.shape[1]]
     places = np.stack([2 * columns + 0.5, 2 * rows + 0.5], -1).reshape(-1, 2)
     share = np.exp(logits.ravel() - logits.max())
     share /= share.sum()
     mean = share @ places
     variance = (share @ (places - mean) ** 2).mean()
-    if readout == "mean":
-        return mean, variance
     near = np.linalg.norm(places - places[share.argmax()], axis=1) <= 3 * SIGMA
-    return (share * near) @ places / (share * near).sum(), variance
+    held = (share * near).sum()
+    return (mean if readout == "mean" else (share * near) @ places / held), variance, held
 
 
 def nearest_point(views, weights):
@@ -147,7 +146,7 @@ def pinhole(k, pose, xyz):
 
 
 def find(views, refine):
-    """The point of one keypoint and whether `truth` is in its ellipsoid, from dictionaries, one a view."""
+    """The point of one keypoint, its information and its confidence, from dictionaries, one a view."""
     for view in views:
         ray = view["pose"][:3, :3] @ np.linalg.inv(view["k"]) @ [*view["uv"], 1]
         view["ray"] = ray / np.linalg.norm(ray)
@@ -163,7 +162,12 @@ def find(views, refine):
         focal = np.sqrt(np.linalg.det(view["k"][:2, :2]))
         across = pixels * (np.linalg.norm(xyz - view["pose"][:3, 3]) / focal) ** 2
         information += weight / across * (np.eye(3) - np.outer(view["ray"], view["ray"]))
-    return xyz, information
+    agreement = []
+    for view in views:
+        miss = np.linalg.norm(pinhole(view["k"], view["pose"], xyz) - view["uv"]) / (OUTLIER * SIGMA)
+        in_front = (np.linalg.inv(view["pose"]) @ [*xyz, 1])[2] > 0
+        agreement.append(view["held"] / (1 + miss**2) ** 2 if in_front else 0.0)
+    return xyz, information, sorted(agreement)[-2]
 
 
 def true_places(folder, recording, cameras, moment, dot, exact):
@@ -201,8 +205,9 @@ def true_places(folder, recording, cameras, moment, dot, exact):
 
 
 def twin(data, readout, refine, looked_for, chance=False):
-    """Errors by keypoint: pixels of views' own answers, of the point, millimetres, inside, and how many are asked."""
-    network, out = Colours(), {dot: [[], [], [], [], 0] for dot in NAMES}
+    """Errors by keypoint: pixels of views' own answers, of the point, millimetres, inside, millimetres where sure,
+    stated millimetres, and how many are asked."""
+    network, out = Colours(), {dot: [[], [], [], [], [], [], 0] for dot in NAMES}
     truths = {}
     for recording in ("test_a", "test_b"):
         cameras = cameras_of(RIGS[recording])
@@ -221,16 +226,23 @@ def twin(data, readout, refine, looked_for, chance=False):
             image, k, scale = straight_image(camera, path)
             tensor = torch.from_numpy(image).permute(2, 0, 1)[None].float() / 255
             logits = network(tensor).logits[0, NAMES.index(dot)].double().numpy()
-            uv, variance = read_heatmap(logits, readout)
+            uv, variance, held = read_heatmap(logits, readout)
             pose = camera.world_from_camera.double().numpy()
-            scales[name] = {"uv": uv, "variance": variance, "k": k, "pose": pose, "scale": scale}
+            scales[name] = {
+                "uv": uv,
+                "variance": variance,
+                "k": k,
+                "pose": pose,
+                "scale": scale,
+                "held": held,
+            }
             if dot in looked_for.get(name, NAMES):
                 views.append(scales[name])
-        xyz, information = find(views, refine) if len(views) > 1 else (None, None)
+        xyz, information, confidence = find(views, refine) if len(views) > 1 else (None, None, 0.0)
         others = [t for (r, n, d), (t, _) in truths.items() if d == dot and (r, n) != (recording, m)]
         if chance:
             xyz = np.mean([t for t in others if t is not None], axis=0)
-        own, agreed, mm, inside, _ = out[dot]
+        own, agreed, mm, inside, sure, stated, _ = out[dot]
         for name, uv in true_uv.items():
             if name not in scales or dot not in looked_for.get(name, NAMES):
                 continue
@@ -242,15 +254,20 @@ def twin(data, readout, refine, looked_for, chance=False):
                     recorded = (answer + 0.5) / view["scale"] - 0.5
                     column.append(float(np.linalg.norm(recorded - uv)))
         if true is not None:
-            out[dot][4] += 1
+            out[dot][-1] += 1
             if xyz is not None:
                 mm.append(1000 * float(np.linalg.norm(xyz - true)))
                 inside.append(None if chance else (xyz - true) @ information @ (xyz - true) <= 7.815)
+                sure += [mm[-1]] if confidence >= 0.5 else []
+                stated.append(
+                    1000 * np.sqrt(np.trace(np.linalg.inv(information)) / 3) if not chance else None
+                )
     return out
 
 
 def summarised(columns):
-    own, agreed, mm, inside, asked = columns
+    own, agreed, mm, inside, sure, stated, asked = columns
+    blind = None in inside  # chance
     return {
         "rms_pixels": np.sqrt(np.mean(np.square(own))),
         "median_pixels": np.median(own),
@@ -259,7 +276,10 @@ def summarised(columns):
         "median_mm": np.median(mm),
         "mean_mm": np.mean(mm),
         "mm_95": np.quantile(mm, 0.95),
-        "covered": None if None in inside else np.mean(inside),
+        "covered": None if blind else np.mean(inside),
+        "visible": None if blind else len(sure) / asked,
+        "visible_median_mm": None if blind else np.median(sure),
+        "stated_mm": None if blind else np.median(stated),
         "found": len(mm) / asked,
         "n_points": asked,
         "n_places": len(own),

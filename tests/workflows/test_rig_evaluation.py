@@ -17,6 +17,8 @@ from tests.workflows.rig_twin import (
     write_recording,
 )
 
+from samepoint.data.open import open_dataset
+from samepoint.data.store import FrameStore
 from samepoint.errors import DataError
 from samepoint.models.weights import save_network
 from samepoint.workflows import rig_evaluation
@@ -46,8 +48,8 @@ def a_run(folder, extra=None):
 
 def every(columns):
     """Of all keypoints."""
-    own, agreed, mm, inside, asked = zip(*columns.values())
-    return [[x for part in parts for x in part] for parts in (own, agreed, mm, inside)] + [sum(asked)]
+    *lists, asked = zip(*columns.values())
+    return [[x for part in parts for x in part] for parts in lists] + [sum(asked)]
 
 
 @pytest.fixture
@@ -98,6 +100,35 @@ def test_what_is_held_out_is_asked(data, tmp_path):
     assert evaluate_rig_run(run, data, split="train").origin["recordings"] == ["train"]
     with pytest.raises(DataError, match="validation split"):
         evaluate_rig_run(run, data, split="validation")
+
+
+def trained_on(values):
+    return values["trained_on"], values["trained_on_moments"]
+
+
+def test_what_was_trained_on_is_said(data, tmp_path):
+    """Through links and parts of folders; not of data that is gone, but for the very frames."""
+    network, taught = Colours(), FrameStore(open_dataset(data).split("train"), max_size=MAX_SIZE)
+    config = {"method": "s3k", "recipe": {"sigma": SIGMA, "look_for": "labelled"}, "max_size": MAX_SIZE}
+
+    def asked(path, fingerprint, of, split=None):
+        given = {**config, "data": {"path": str(path), "fingerprint": fingerprint, "images": len(taught)}}
+        save_network(tmp_path / "run", network, given)
+        return trained_on(evaluate_rig_run(tmp_path / "run", of, split=split).to_json())
+
+    linked = tmp_path / "linked"
+    linked.mkdir()
+    (linked / "train").symlink_to(data / "train")
+    (linked / "other").symlink_to(data / "test_b")  # belongs to all splits
+    assert asked(data, taught.fingerprint, data) == (False, 0)
+    assert asked(data, taught.fingerprint, data, "train") == (True, 3)
+    assert asked(data, taught.fingerprint, data / "train") == (True, 3)
+    assert asked(data, taught.fingerprint, linked) == (True, 3)  # nothing is held out
+    assert asked(data, "changed since", data, "train") == (True, 3)
+    assert asked(data, "changed since", data) == (None, None)
+    assert asked(tmp_path / "gone", taught.fingerprint, data) == (None, None)
+    assert asked(tmp_path / "gone", taught.fingerprint, data, "train") == (True, 3)
+    assert trained_on(evaluate_rig_run(a_run(tmp_path / "bare"), data).to_json()) == (None, None)
 
 
 def test_a_data_set_without_truth_is_refused(tmp_path):

@@ -35,7 +35,7 @@ def evaluation(run):
 def errors_of(metres, asked, agreed):
     metres, agreed = torch.tensor(metres), torch.tensor(agreed)
     inside = torch.zeros_like(metres, dtype=torch.bool)
-    return PointErrors(agreed, agreed, metres, inside, torch.tensor(asked))
+    return PointErrors(agreed, agreed, metres, inside, torch.tensor(asked), inside, metres)
 
 
 def test_moments_are_ranked_by_millimetres_and_what_is_not_found_is_worst():
@@ -109,5 +109,6 @@ def test_the_summary_says_what_is_known(evaluation):
     values = evaluation.to_json()
     assert "5 moments of 4 cameras" in summary_of(values)
     own = values["readings"][values["reading"]]
+    assert f"sure of {own['visible']:.0%}" in summary_of(values)
     nothing = {**own, "median_mm": None, "mm_95": None, "covered": None, "found": None}
     assert "no truth in space" in summary_of({**values, "readings": {values["reading"]: nothing}})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import tyro
 
 from samepoint.errors import RunError
 from samepoint.evaluation.evaluate import EvaluationSettings
+from samepoint.evaluation.rig_compare import compare_rig
 from samepoint.evaluation.rig_tables import rig_table
 from samepoint.evaluation.tables import evaluation_table
 from samepoint.files import write_json
@@ -19,6 +21,7 @@ from samepoint.workflows.evaluation import (
     evaluate_run,
     pairs_of,
     score_predictions,
+    shown_names,
 )
 from samepoint.workflows.reporting import write_run_report
 from samepoint.workflows.rig_evaluation import evaluate_rig_run
@@ -83,13 +86,11 @@ class Evaluate:
             "--predictions": self.predictions,
             "--export": self.export,
             "--weights": self.weights,
+            "--number": None if self.number == Evaluate.number else self.number,
+            "--seed": None if self.seed == Evaluate.seed else self.seed,
+            "--no-baselines": None if self.baselines else False,
         }
-        wrong = next((name for name, value in given.items() if value is not None), None)
-        if wrong is not None or self.data is None:
-            line = "this run has named keypoints of its own and is scored on recordings of calibrated cameras"
-            mend = "give --data DIR (docs/multi-camera.md)" + (f" and no {wrong}" if wrong else "")
-            raise RunError(line, where=wrong or run, mend=mend)
-        evaluation = evaluate_rig_run(run, self.data, device=self.device)
+        evaluation = evaluate_rig_run(run, rig_data(run, self.data, given), device=self.device)
         if self.json is not None:
             write_json(self.json, evaluation.to_json(), indent=1)
         if self.report is not None:
@@ -99,7 +100,11 @@ class Evaluate:
 
 @dataclass(frozen=True)
 class Compare:
-    """Score several runs on the same pairs, with paired differences to the first."""
+    """Score several runs on the same pairs, with paired differences to the first; runs of s3k on the same moments.
+
+    `pairs`: a pairs file, or `data`: a data set to make `number` pairs of; for runs of s3k recordings of calibrated
+    cameras (docs/multi-camera.md). `json`: file to write.
+    """
 
     runs: tyro.conf.Positional[tuple[Path, ...]]
     pairs: Path | None = None
@@ -112,11 +117,46 @@ class Compare:
     def run(self) -> None:
         if not self.runs:
             raise RunError("nothing to compare", mend="give run folders")
+        named = [run for run in self.runs if has_heatmaps(run)]
+        if named:
+            return self._rigs(named)
         file = pairs_of(self.pairs, self.data, PairsWanted(self.number, seed=self.seed))
         comparison = compare_runs(self.runs, file, device=self.device, seed=self.seed, progress=say_progress)
         if self.json is not None:
             write_json(self.json, comparison.to_json(), indent=1)
         print(comparison.table())
+
+    def _rigs(self, named: Sequence[Path]) -> None:
+        """Of runs with named keypoints alone."""
+        other = next((run for run in self.runs if run not in named), None)
+        if other is not None:
+            line = f"has descriptors, and {named[0]} has named keypoints of its own: nothing measures both"
+            raise RunError(
+                line, where=other, mend="compare runs of samepoint train s3k with each other alone"
+            )
+        given = {
+            "--pairs": self.pairs,
+            "--number": None if self.number == Compare.number else self.number,
+            "--seed": None if self.seed == Compare.seed else self.seed,
+        }
+        data, evaluations = rig_data(named[0], self.data, given), {}
+        for name, run in zip(shown_names(named), named, strict=True):
+            evaluations[name] = evaluate_rig_run(run, data, device=self.device).to_json()
+        comparison = compare_rig(evaluations)
+        if self.json is not None:
+            write_json(self.json, comparison.to_json(), indent=1)
+        print(comparison.table())
+
+
+def rig_data(run: Path, data: Path | None, given: Mapping[str, object]) -> Path:
+    """The data set that a run with named keypoints is asked. RunError without one, and for any of the options `given`
+    (None: not given), which mean nothing there."""
+    wrong = next((name for name, value in given.items() if value is not None), None)
+    if wrong is not None or data is None:
+        line = "this run has named keypoints of its own and is scored on recordings of calibrated cameras"
+        mend = "give --data DIR (docs/multi-camera.md)" + (f" and no {wrong}" if wrong else "")
+        raise RunError(line, where=wrong or run, mend=mend)
+    return data
 
 
 def say_progress(name: str, done: int, pairs: int) -> None:

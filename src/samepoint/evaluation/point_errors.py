@@ -1,5 +1,5 @@
 """How far named keypoints are from where they should be: pixels in the views, millimetres in space, and how often the
-covariance is right."""
+covariance is right and the network sure."""
 
 from __future__ import annotations
 
@@ -20,13 +20,16 @@ class PointErrors:
     """`pixels`: distance of each view's own answer from the truth (NaN where that is not known, or outside the
     image), `agreed` of the projected 3-D point (NaN also where there is none), both in pixels at the recorded size,
     without the bend of lenses; `metres`: in space (NaN as these); `inside`: whether the truth is within the ellipsoid
-    that should hold 95 % of it; `asked`: where the 3-D truth is known."""
+    that should hold 95 % of it; `asked`: where the 3-D truth is known; `visible`: where the answer's confidence
+    reaches the run's threshold; `stated`: the standard deviation that the covariance says, metres (`deviation`)."""
 
     pixels: Float[Tensor, "m c n"]
     agreed: Float[Tensor, "m c n"]
     metres: Float[Tensor, "m n"]
     inside: Bool[Tensor, "m n"]
     asked: Bool[Tensor, "m n"]
+    visible: Bool[Tensor, "m n"]
+    stated: Float[Tensor, "m n"]
 
     @staticmethod
     def joined(parts: Sequence[PointErrors]) -> PointErrors:
@@ -43,6 +46,8 @@ class PointErrors:
             torch.cat([p.metres for p in parts]),
             torch.cat([p.inside for p in parts]),
             torch.cat([p.asked for p in parts]),
+            torch.cat([p.visible for p in parts]),
+            torch.cat([p.stated for p in parts]),
         )
 
     def of(self, keypoint: int) -> PointErrors:
@@ -54,14 +59,18 @@ class PointErrors:
             self.metres[:, one],
             self.inside[:, one],
             self.asked[:, one],
+            self.visible[:, one],
+            self.stated[:, one],
         )
 
     def summary(self) -> dict[str, float | None]:
         """`rms_pixels` (the figure of seed 003) and `median_pixels` of the `n_places` known in views, the same of the
-        agreed point; median, mean and 95 % of the millimetres; the share `found` of the `n_points` known in space;
-        `covered`, of these inside their ellipsoid. None where nothing is known."""
+        agreed point; median, mean and 95 % of the millimetres; the shares `found` and `visible` of the `n_points`
+        known in space, and the median of those visible; of those found the share `covered`, inside their ellipsoid,
+        and the median `stated_mm`. None where nothing is known."""
         own, agreed, metres = (_known(values) for values in (self.pixels, self.agreed, self.metres))
-        asked, inside = int(self.asked.sum()), self.inside[self.metres.isfinite()]
+        asked, found = int(self.asked.sum()), self.metres.isfinite()
+        inside, visible = self.inside[found], self.visible & found
         return {
             "rms_pixels": _rms(own),
             "median_pixels": _quantile(own, 0.5),
@@ -70,8 +79,11 @@ class PointErrors:
             "median_mm": _quantile(1000 * metres, 0.5),
             "mean_mm": float(1000 * metres.mean()) if len(metres) else None,
             "mm_95": _quantile(1000 * metres, 0.95),
+            "visible_median_mm": _quantile(1000 * _known(self.metres[visible]), 0.5),
+            "stated_mm": _quantile(1000 * _known(self.stated[found]), 0.5),
             "covered": float(inside.float().mean()) if len(inside) else None,
             "found": len(metres) / asked if asked else None,
+            "visible": int(visible.sum()) / asked if asked else None,
             "n_points": asked,
             "n_places": len(own),
         }
@@ -89,6 +101,11 @@ def mahalanobis_inside(
     turned, flat = torch.linalg.solve_ex(safe, error.nan_to_num()[..., None])
     distance = (error * turned[..., 0]).sum(-1)
     return known & (flat == 0) & (distance <= limit)
+
+
+def deviation(covariance: Float[Tensor, "m n 3 3"]) -> Float[Tensor, "m n"]:
+    """The standard deviation along an axis: the root of a third of the trace. NaN where the covariance is."""
+    return (covariance.diagonal(dim1=-2, dim2=-1).sum(-1) / 3).sqrt()
 
 
 def _known(values: Tensor) -> np.ndarray:

@@ -15,21 +15,31 @@ COLUMNS = (
     ("median mm", "median_mm"),
     ("95 % mm", "mm_95"),
     ("found", "found"),
+    ("visible", "visible"),
+    ("their mm", "visible_median_mm"),
     ("covered", "covered"),
+    ("stated mm", "stated_mm"),
 )
 """Heading, and the key of a summary of PointErrors."""
-SHARES = ("found", "covered")
+HEADER = ("", *(heading for heading, _ in COLUMNS))
+SHARES = ("found", "visible", "covered")
+LEGEND = (
+    "views: each view's own answer; point: where the agreed point lies in it; px at the recorded size; visible: the"
+    " network is sure;\ncovered: in the ellipsoid that should hold 95 % of the points; stated: the ellipsoid's"
+    " standard deviation"
+)
 
 
 def rig_table(evaluation: Mapping[str, Any]) -> str:
     """Every reading and the baselines, then each keypoint of the finder's reading; from the evaluation's JSON."""
-    header, readings = ["", *(heading for heading, _ in COLUMNS)], evaluation["readings"]
+    readings = evaluation["readings"]
     every = {**readings, **evaluation["baselines"]}
-    rows = [_row(name, summary) for name, summary in every.items()]
+    rows = [rig_row(name, summary) for name, summary in every.items()]
     rows.append([f"by keypoint ({evaluation['reading']})", ""])
     keypoints = readings[evaluation["reading"]]["keypoints"]
-    rows += [_row(f"  {name}", summary) for name, summary in keypoints.items()]
-    return f"{format_table(header, rows)}\n{foot(evaluation)}"
+    rows += [rig_row(f"  {name}", summary) for name, summary in keypoints.items()]
+    known = known_of(evaluation["trained_on_moments"], evaluation["moments"])
+    return "\n".join([format_table(HEADER, rows), foot(evaluation), *known])
 
 
 def foot(evaluation: Mapping[str, Any]) -> str:
@@ -37,12 +47,22 @@ def foot(evaluation: Mapping[str, Any]) -> str:
     whole = evaluation["readings"][evaluation["reading"]]
     return (
         f"{evaluation['moments']} moments of {evaluation['cameras']} cameras; {whole['n_points']} points known in"
-        f" space, {whole['n_places']} places in views.\nviews: each view's own answer; point: where the agreed point"
-        " lies in it; px at the recorded size; covered: in the ellipsoid that should hold 95 % of the points"
+        f" space, {whole['n_places']} places in views.\n{LEGEND}"
     )
 
 
-def _row(name: str, summary: Mapping[str, Any]) -> list[str]:
+def known_of(trained_on: int | None, moments: int) -> list[str]:
+    """A line that says how many of the moments were trained on; none if none was."""
+    if trained_on is None:
+        return ["whether these moments were trained on is not known: the run's training data is not there"]
+    if not trained_on:
+        return []
+    which = "these moments" if trained_on == moments else f"{trained_on} of these moments"
+    return [f"{which} were trained on: this is no test"]
+
+
+def rig_row(name: str, summary: Mapping[str, Any]) -> list[str]:
+    """The name and the value of every column."""
     return [name, *(_cell(summary[key], key in SHARES) for _, key in COLUMNS)]
 
 

@@ -13,7 +13,7 @@ from samepoint.data.recording import Dataset, Moment, View
 from samepoint.data.rig.points import recording_labels, straight_clicks
 from samepoint.data.rig_sampling import RigMoments, fitted_size
 from samepoint.data.store import FrameStore
-from samepoint.evaluation.point_errors import PointErrors, mahalanobis_inside
+from samepoint.evaluation.point_errors import PointErrors, deviation, mahalanobis_inside
 from samepoint.geometry.cameras import project
 from samepoint.geometry.lenses import distort_points
 from samepoint.geometry.motions import invert, transform
@@ -112,12 +112,14 @@ class BatchTruth:
         projected: Float[Tensor, "m c n 2"],
         xyz: Float[Tensor, "m n 3"],
         covariance: Float[Tensor, "m n 3 3"],
+        visible: Bool[Tensor, "m n"],
     ) -> PointErrors:
-        """Of each view's own answer, of the point in each view (pixels of the batch's images), and of the point."""
+        """Of each view's own answer, of the point in each view (pixels of the batch's images), and of the point.
+        `visible`: of which the network is sure."""
         own, agreed = ((self.recorded(found) - self.uv).norm(dim=-1) for found in (uv, projected))
         error = xyz - self.xyz
-        asked = self.xyz.isfinite().all(-1)
-        return PointErrors(own, agreed, error.norm(dim=-1), mahalanobis_inside(error, covariance), asked)
+        asked, inside = self.xyz.isfinite().all(-1), mahalanobis_inside(error, covariance)
+        return PointErrors(own, agreed, error.norm(dim=-1), inside, asked, visible, deviation(covariance))
 
 
 def shown_in(uv: Float[Tensor, "n 2"], view: View, size: Size) -> Bool[Tensor, " n"]:

@@ -107,9 +107,13 @@ def compare_runs(
     progress: Report | None = None,
 ) -> Comparison:
     """Runs on the same pairs, with paired differences to the first; baselines are evaluated once."""
-    names = [run.name if [r.name for r in runs].count(run.name) == 1 else str(run) for run in runs]
     found: dict[str, Mapping[str, Any]] = {}
-    for name, run in zip(names, runs, strict=True):
+    for name, run in zip(shown_names(runs), runs, strict=True):
         first = not found
         found[name] = evaluate_run(run, file, baselines=first, device=device, progress=progress).to_json()
     return compare(found, torch.Generator().manual_seed(seed))
+
+
+def shown_names(runs: Sequence[Path]) -> list[str]:
+    """The folders' names, or their paths where two have one name."""
+    return [run.name if [r.name for r in runs].count(run.name) == 1 else str(run) for run in runs]

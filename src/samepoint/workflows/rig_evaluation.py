@@ -33,6 +33,7 @@ from samepoint.models.unet import HeatmapNetwork
 from samepoint.models.weights import CONFIG, LOOKED_FOR, load_heatmaps
 from samepoint.types import Heatmaps, RigBatch, Size
 from samepoint.workflows.evaluation import held_out
+from samepoint.workflows.trained_on import trained_moments
 
 FORMAT, VERSION = "samepoint-rig-evaluation", 1
 TOGETHER = 8
@@ -46,12 +47,15 @@ READINGS: Mapping[str, Mapping[str, Any]] = {
 }
 """Ways to read a heatmap, as `PointSettings`. The first is the text's (seed 003)."""
 CHANCE = "chance"
+OF_THE_SURE = ("visible", "visible_median_mm", "covered", "stated_mm")
+"""What a summary of PointErrors says of confidences and covariances."""
 
 
 @dataclass(frozen=True)
 class Exam:
     """A network, and the moments whose truth is known: `asked` are their indices in `moments`. `sigma`: width of the
-    targets that it was trained towards, pixels of its images."""
+    targets that it was trained towards, pixels of its images. `threshold`: the confidence from which on it is sure.
+    `trained_on`: how many of the moments asked its training saw (`trained_moments`)."""
 
     network: HeatmapNetwork
     store: FrameStore
@@ -59,6 +63,8 @@ class Exam:
     asked: tuple[int, ...]
     truths: tuple[Truth, ...]
     sigma: float
+    threshold: float
+    trained_on: int | None
 
     @cached_property
     def size(self) -> Size:
@@ -90,7 +96,8 @@ class RigEvaluation:
 
     def to_json(self) -> dict[str, Any]:
         """Plain, finite values: of every reading and of chance the summary of PointErrors, by keypoint too, and the
-        `collapse` shares; None for what is not known."""
+        `collapse` shares; whether moments were `trained_on`, and how many. None for what is not known."""
+        seen = self.exam.trained_on
         return {
             "format": FORMAT,
             "version": VERSION,
@@ -98,9 +105,11 @@ class RigEvaluation:
             "moments": len(self.exam.asked),
             "cameras": len({camera for truth in self.exam.truths for camera in truth.uv}),
             "names": list(self.exam.moments.names),
+            "trained_on": None if seen is None else seen > 0,
+            "trained_on_moments": seen,
             "reading": READING,
             "readings": {name: scored(self.exam, answers) for name, answers in self.answers.items()},
-            "baselines": {CHANCE: scored(self.exam, self.chance, covers=False)},
+            "baselines": {CHANCE: scored(self.exam, self.chance, sure=False)},
             "provenance": dict(self.origin),
         }
 
@@ -165,8 +174,12 @@ def open_exam(run: Path, data: Path, *, split: Split | None = None, device: str 
     if not known:
         mend = f"label some moments in two views, or add points.csv; the run knows {', '.join(moments.names)}"
         raise DataError("has no truth to compare with", where=data, mend=mend)
-    store = FrameStore(dataset, max_size=settings_of(config, where).max_size)
-    return Exam(network, store, moments, tuple(known), tuple(known.values()), target_width(config, where))
+    finder = settings_of(config, where)
+    store, asked = FrameStore(dataset, max_size=finder.max_size), tuple(known)
+    places = [moments.places[k] for k in asked]
+    seen = trained_moments(config, [dataset.recordings[r].moments[m] for r, m in places], store.fingerprint)
+    sigma = target_width(config, where)
+    return Exam(network, store, moments, asked, tuple(known.values()), sigma, finder.threshold, seen)
 
 
 def answers(exam: Exam, readings: Mapping[str, PointSettings]) -> dict[str, Answers]:
@@ -182,13 +195,15 @@ def answers(exam: Exam, readings: Mapping[str, PointSettings]) -> dict[str, Answ
         )
         for name, settings in readings.items():
             found = locate_points(heatmaps, *cameras, visible(batch), settings)
-            errors[name].append(truth.errors(found.uv, found.projected, found.xyz, found.covariance))
+            sure = found.confidence >= exam.threshold
+            errors[name].append(truth.errors(found.uv, found.projected, found.xyz, found.covariance, sure))
             xyz[name].append(found.xyz)
         guess = guesses[start : start + TOGETHER]
         uv, _ = look(guess, *cameras, exam.size)
         in_front = transform(invert(batch.world_from_camera), guess[:, None])[..., 2:] > 0
         uv, unsure = uv.where(in_front, torch.nan), guess.new_full((*guess.shape, 3), torch.nan)
-        errors[CHANCE].append(truth.errors(uv, uv, guess, unsure))
+        never = torch.zeros(guess.shape[:2], dtype=torch.bool)
+        errors[CHANCE].append(truth.errors(uv, uv, guess, unsure, never))
     every = {name: torch.cat(found) for name, found in xyz.items()} | {CHANCE: guesses}
     return {name: Answers(PointErrors.joined(parts), every[name]) for name, parts in errors.items()}
 
@@ -220,12 +235,12 @@ def heatmaps_of(network: HeatmapNetwork, batch: RigBatch, truth: BatchTruth) -> 
     return within(heatmaps, [size for row in sizes for size in row])
 
 
-def scored(exam: Exam, answers: Answers, covers: bool = True) -> dict[str, Any]:
-    """The numbers of `RigEvaluation.to_json`. `covers`: whether the answers have a covariance."""
+def scored(exam: Exam, answers: Answers, sure: bool = True) -> dict[str, Any]:
+    """The numbers of `RigEvaluation.to_json`. `sure`: whether the answers have a confidence and a covariance."""
     errors, names = answers.errors, exam.moments.names
     parts = [errors.summary()] + [errors.of(i).summary() for i in range(len(names))]
     for part in parts:
-        part["covered"] = part["covered"] if covers else None
+        part |= {} if sure else dict.fromkeys(OF_THE_SURE)
     true = torch.stack([truth.xyz for truth in exam.truths])
     told = {name: float(share) for name, share in shares(answers.xyz, true).items()}
     return {**parts[0], "keypoints": dict(zip(names, parts[1:])), "collapse": told}

@@ -11,7 +11,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from samepoint.evaluation.point_errors import PointErrors
-from samepoint.evaluation.rig_tables import foot
+from samepoint.evaluation.rig_tables import foot, known_of
 from samepoint.files import read_json
 from samepoint.models.weights import read_config
 from samepoint.training.log import read_log
@@ -41,7 +41,10 @@ COLUMNS = (
     Column("median_mm", "in space, median", "mm", "lower"),
     Column("mm_95", "in space, 95 %", "mm", "lower"),
     Column("found", "found", "share", "higher"),
+    Column("visible", "visible", "share", "higher"),
+    Column("visible_median_mm", "of the visible, median", "mm", "lower"),
     Column("covered", "covered", "share"),
+    Column("stated_mm", "stated deviation", "mm"),
 )
 
 
@@ -53,7 +56,7 @@ def write_rig_run_report(path: Path, run: Path, evaluation: RigEvaluation) -> No
     content = RigReportContent(
         title=f"{run.name}: {config.get('method', 's3k')}",
         summary=summary_of(values),
-        warnings=warnings_of(run),
+        warnings=(*known_of(exam.trained_on, len(exam.asked)), *warnings_of(run)),
         results=results_of(values),
         by_keypoint=keypoint_results(values),
         names=exam.moments.names,
@@ -134,13 +137,15 @@ def summary_of(values: Mapping[str, Any]) -> str:
         found = f"the places of {names} in the views are found to within {_one(own['median_agreed_pixels'])} pixels"
         return f"{where}, {found} (median); no truth in space is known, or nothing was found."
     text = (
-        f"{where}, the network finds {own['found']:.0%} of the points of {names}: half of these to within"
-        f" {_one(own['median_mm'])} mm, 95 % to within {_one(own['mm_95'])} mm"
+        f"{where}, the network answers for {own['found']:.0%} of the points of {names} and is sure of"
+        f" {own['visible']:.0%}: half of the answers are right to within {_one(own['median_mm'])} mm, 95 % to within"
+        f" {_one(own['mm_95'])} mm"
     )
     if chance["median_mm"] is not None:
         text += f" (always the keypoint's mean place: {_one(chance['median_mm'])} mm)"
     text += f". A view's own answer is {_one(own['rms_pixels'])} pixels off (rms)."
-    return f"{text} The ellipsoids that should hold 95 % of the points hold {own['covered']:.0%}."
+    held = f"{own['covered']:.0%} (more than 95 %: they are too large)"
+    return f"{text} The ellipsoids that should hold 95 % of the points hold {held}."
 
 
 def _one(value: float | None) -> str:
