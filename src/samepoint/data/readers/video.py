@@ -7,7 +7,7 @@ import logging
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import cv2
@@ -30,17 +30,7 @@ def read_video(path: Path, folder: Path, criteria: QualityFilter, max_frames: in
     """
     status = path.stat()
     key = f"{path.resolve()} {status.st_size} {status.st_mtime_ns} {criteria} {max_frames}"
-    target = folder / hashlib.sha256(key.encode()).hexdigest()[:32]
-    if not (target / "index.json").exists():
-        with clear_disk_errors(target):
-            folder.mkdir(parents=True, exist_ok=True)
-            draft = Path(tempfile.mkdtemp(dir=folder, prefix=".building-"))
-            try:
-                _extract(path, draft, criteria, max_frames)
-                if not target.exists():
-                    os.rename(draft, target)
-            finally:
-                shutil.rmtree(draft, ignore_errors=True)
+    target = _extracted(key, folder, lambda draft: _extract(path, draft, criteria, max_frames))
     index = read_json(target / "index.json")
     log.info("%s: %s", path, index["selection"])
     moments = tuple(
@@ -54,22 +44,32 @@ def all_frames(path: Path, folder: Path) -> list[Path]:
     """Every frame of a video as a JPEG file, 000000.jpg and on, kept below `folder`."""
     status = path.stat()
     key = f"{path.resolve()} {status.st_size} {status.st_mtime_ns} all"
-    target = folder / hashlib.sha256(key.encode()).hexdigest()[:32]
-    if not (target / "index.json").exists():
-        with clear_disk_errors(target):
-            folder.mkdir(parents=True, exist_ok=True)
-            draft = Path(tempfile.mkdtemp(dir=folder, prefix=".building-"))
-            try:
-                names = [_write_frame(draft, i, image) for i, (image, _) in enumerate(_frames(path))]
-                if not names:
-                    mend = "convert it to MP4 (H.264)"
-                    raise DataError("no frame of this video can be decoded", where=path, mend=mend)
-                write_json(draft / "index.json", {"images": names})
-                if not target.exists():
-                    os.rename(draft, target)
-            finally:
-                shutil.rmtree(draft, ignore_errors=True)
+    target = _extracted(key, folder, lambda draft: _extract_all(path, draft))
     return [target / name for name in read_json(target / "index.json")["images"]]
+
+
+def _extracted(key: str, folder: Path, extract: Callable[[Path], None]) -> Path:
+    """The folder below `folder` that `extract` filled for this key, now or before: whole, or not there."""
+    target = folder / hashlib.sha256(key.encode()).hexdigest()[:32]
+    if (target / "index.json").exists():
+        return target
+    with clear_disk_errors(target):
+        folder.mkdir(parents=True, exist_ok=True)
+        draft = Path(tempfile.mkdtemp(dir=folder, prefix=".building-"))
+        try:
+            extract(draft)
+            if not target.exists():
+                os.rename(draft, target)
+        finally:
+            shutil.rmtree(draft, ignore_errors=True)
+    return target
+
+
+def _extract_all(path: Path, draft: Path) -> None:
+    names = [_write_frame(draft, i, image) for i, (image, _) in enumerate(_frames(path))]
+    if not names:
+        raise DataError("no frame of this video can be decoded", where=path, mend="convert it to MP4 (H.264)")
+    write_json(draft / "index.json", {"images": names})
 
 
 def _write_frame(folder: Path, i: int, image: np.ndarray) -> str:
