@@ -169,7 +169,11 @@ def training_split(dataset: Dataset) -> Dataset:
     """The recordings to train on. DataError if there is none."""
     split = dataset.split("train")
     if not split.recordings:
-        raise DataError("no recording belongs to the training split", where=dataset.root)
+        mend = (
+            "recordings with a calibration.toml are split by their names:"
+            " call those to train on train, train_1, ... (docs/multi-camera.md)"
+        )
+        raise DataError("no recording belongs to the training split", where=dataset.root, mend=mend)
     return split
 
 

@@ -18,6 +18,7 @@ from samepoint.data.rig.points import recording_labels
 from samepoint.data.store import FrameStore
 from samepoint.errors import DataError
 from samepoint.geometry.lenses import Lens, undistort_image
+from samepoint.workflows.training import training_split
 
 BENT = Lens("brown", (-0.3, 0.1, 0.001, -0.002, 0.0))
 
@@ -41,7 +42,7 @@ def append(path, line):
 
 def test_folders_of_images(rig):
     (recording,) = open_dataset(rig).recordings
-    assert (recording.name, recording.mode, recording.split) == ("train", "rig", "train")
+    assert (recording.name, recording.mode) == ("train", "rig")
     assert [moment.name for moment in recording.moments] == ["000000", "000001", "000002"]
     first = recording.moments[0]
     assert [view.camera for view in first.views] == ["front", "left"]
@@ -67,6 +68,66 @@ def test_a_folder_of_recordings_is_split_by_name(tmp_path):
         "validation": "validation",
     }  # fmt: skip
     assert {r.name for r in dataset.split("test").recordings} == {"test-0", "other"}
+
+
+def test_a_split_is_a_whole_word(tmp_path):
+    """A valve and a test bench are of no split."""
+    found = {
+        "train2": "train", "train-b": "train", "val.1": "validation", "validation_0": "validation", "test": "test",
+        "valve": None, "testbench": None, "trainer_1": None, "validations": None, "my_test": None,
+    }  # fmt: skip
+    for name in found:
+        make_rig(number=2, moments=1).write(tmp_path / name)
+    assert {r.name: r.split for r in open_dataset(tmp_path).recordings} == found
+
+
+def test_a_recording_that_is_given_itself_has_no_split(tmp_path):
+    folder = make_rig(number=2, moments=1).write(tmp_path / "test_0")
+    assert open_dataset(folder).recordings[0].split is None
+    assert len(training_split(open_dataset(folder)).recordings) == 1
+    with pytest.raises(DataError, match=r"training split; .*calibration\.toml.* by their names.*train_1"):
+        training_split(open_dataset(tmp_path))
+
+
+@pytest.mark.parametrize("table", ["labels.csv", "points.csv", "times.csv", "still.csv"])
+def test_a_recording_that_lost_its_calibration(tmp_path, table):
+    """Alone, beside others, and all of them: neither left out nor taken for photos."""
+    still = (("000000", "000001"),)
+    times = {m: {"front": 1.0, "left": 1.0} for m in ("000000", "000001")}
+    rig = replace(make_rig(number=2, moments=2), still=still, times=times, exact=True)
+    for name in ("train_00", "train_01"):
+        folder = rig.write(tmp_path / name)
+    for path in folder.iterdir():
+        if path.suffix == ".csv" and path.name != table:
+            path.unlink()
+    (folder / "calibration.toml").unlink()
+    line = r"train_01: has no calibration\.toml; samepoint data calibrate .*samepoint data calibration "
+    for given in (folder, tmp_path):
+        with pytest.raises(DataError, match=line):
+            open_dataset(given)
+    (tmp_path / "train_00/calibration.toml").unlink()
+    with pytest.raises(DataError, match=r"train_00: has no calibration\.toml"):
+        open_dataset(tmp_path)
+
+
+def test_a_recording_without_calibration_is_known_by_its_cameras(rig, tmp_path):
+    other = tmp_path / "data/more"
+    write_blank(other / "front/000000.png")
+    assert len(open_dataset(rig.parent).recordings) == 1  # of one camera alone nothing could be made
+    write_blank(other / "left/000000.png")
+    refused(rig.parent, "more", "has no calibration.toml", "move it out of the data set")
+    given = read_calibration(rig / "calibration.toml")
+    assert len(read_multi_camera(rig.parent, calibration=given).recordings) == 2
+    other.rename(tmp_path / "data/.more")
+    assert len(open_dataset(rig.parent).recordings) == 1
+
+
+def test_photos_with_labels_of_another_kind_are_photos(tmp_path):
+    write_blank(tmp_path / "dogs/1.png")
+    (tmp_path / "dogs/labels.csv").write_bytes(b"\xef\xbb\xbfid,breed\n1,\xe9pagneul\n")
+    (tmp_path / "dogs/points.csv").write_bytes(b"")
+    assert not is_multi_camera(tmp_path)
+    assert open_dataset(tmp_path / "dogs").recordings[0].mode == "photos"
 
 
 def test_videos(rig, tmp_path):
@@ -172,6 +233,9 @@ def test_two_images_of_one_moment_and_files_that_are_hidden(rig):
         ("labels.csv", "000001,left,,1,2", ("has an empty field",)),
         ("labels.csv", "000001,left, ,1,2", ("has an empty field",)),
         ("labels.csv", "000001,left,chin,1", ("has an empty field",)),
+        ("labels.csv", "000001,left,chin,29,3,26,0", ("line 14", "has 7 fields, not 5", "decimal points (29.3)")),
+        ("labels.csv", "000001,left,chin,29,3,26", ("has 6 fields, not 5",)),
+        ("points.csv", "000001,nose,1,2,3,5", ("line 2", "has 6 fields, not 5")),
         ("points.csv", "000009,nose,1,2,3", ("there is no moment '000009'",)),
         ("points.csv", "000001,nose,1,2,inf", ("z is 'inf'",)),
         ("points.csv", "000001,nose,1,2,3\n000001,nose,1,2,3", ("nose is there twice",)),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -20,13 +20,23 @@ from samepoint.data.store_files import default_cache
 from samepoint.errors import DataError
 
 CALIBRATION, CALIBRATIONS = "calibration.toml", "calibration"
+TABLES = {"labels.csv": LABELS, "points.csv": POINTS, "times.csv": TIMES, "still.csv": STILL}
+SPLITS: dict[str, Split] = {
+    "train": "train",
+    "val": "validation",
+    "validation": "validation",
+    "test": "test",
+}
+"""By the word that a name begins with; the end, one of _ - . or a digit follows."""
 T = TypeVar("T")
-SPLITS: tuple[tuple[str, Split], ...] = (("train", "train"), ("val", "validation"), ("test", "test"))
 
 
 def is_multi_camera(path: Path) -> bool:
-    """Whether a folder is such a recording or holds some."""
-    return _is_recording(path) or any(_is_recording(below) for below in path.iterdir() if below.is_dir())
+    """Whether a folder is such a recording or holds some; also where only calibrations are missing, which
+    `read_multi_camera` says."""
+    if _is_recording(path) or any(_is_recording(below) for below in path.iterdir() if below.is_dir()):
+        return True
+    return _uncalibrated(path, ()) is not None
 
 
 def read_multi_camera(
@@ -35,17 +45,26 @@ def read_multi_camera(
     """The recordings at or below `path`. Frames of videos are extracted into `cache_dir` (default: the user's cache).
 
     `calibration` takes the place of the recordings' own, which may then be missing. Moments are in the order
-    of their names, numbers in these as numbers. A camera may miss moments. DataError for a calibration without images
-    or images without calibration, images that do not have the calibrated size, and tables that name what there is
-    not, or twice.
+    of their names, numbers in these as numbers. A camera may miss moments. The name of a folder below `path` says its
+    split; a recording that is given itself has none. DataError for a calibration without images, images or tables
+    without calibration, images that do not have the calibrated size, and tables that name what there is not, or
+    twice.
     """
     path, cache = Path(path), (cache_dir or default_cache().parent) / "videos"
     if _is_recording(path, calibration):
-        return Dataset(path, (_recording(path, path.resolve().name, cache, calibration),))
+        return Dataset(path, (_recording(path, path.resolve().name, None, cache, calibration),))
     folders = sorted(
         below for below in path.iterdir() if below.is_dir() and _is_recording(below, calibration)
     )
-    return Dataset(path, tuple(_recording(folder, folder.name, cache, calibration) for folder in folders))
+    bare = _uncalibrated(path, folders) if calibration is None else None
+    if bare is not None:
+        mend = (
+            f"samepoint data calibrate BOARD_IMAGES --out {bare / CALIBRATION} makes one, samepoint data calibration"
+            " converts one; if this is no recording, move it out of the data set"
+        )
+        raise DataError(f"has no {CALIBRATION}", where=bare, mend=mend)
+    made = (_recording(folder, folder.name, _split(folder.name), cache, calibration) for folder in folders)
+    return Dataset(path, tuple(made))
 
 
 def recording_folder(path: Path, recording: Recording) -> Path:
@@ -60,11 +79,45 @@ def _is_recording(path: Path, calibration: Calibration | None = None) -> bool:
     return (path / CALIBRATION).is_file() or next((path / CALIBRATIONS).glob("*.toml"), None) is not None
 
 
+def _uncalibrated(path: Path, recordings: Sequence[Path]) -> Path | None:
+    """The first folder that only lacks a calibration: below `path`, beside `recordings`, it holds one of the tables
+    or images of two of their cameras; without any, a table with our columns, there or in `path` itself."""
+    below = [p for p in sorted(path.iterdir()) if p.is_dir() and not p.name.startswith(".")]
+    if not recordings:
+        return next((folder for folder in (path, *below) if _has_tables(folder)), None)
+    cameras = {camera for recording in recordings for camera in _Calibrations(recording).names}
+    for folder in (p for p in below if p not in recordings):
+        shown = [camera for camera in cameras if _is_shown(folder, camera)]
+        if len(shown) > 1 or any((folder / table).is_file() for table in TABLES):
+            return folder
+    return None
+
+
+def _has_tables(folder: Path) -> bool:
+    """Whether a table has our columns: photos may have a labels.csv of another kind."""
+    for table, columns in TABLES.items():
+        if (folder / table).is_file():
+            with (folder / table).open(encoding="utf-8-sig", errors="replace") as file:
+                if set(columns) <= set(re.findall(r"\w+", file.readline())):
+                    return True
+    return False
+
+
+def _is_shown(folder: Path, camera: str) -> bool:
+    """Whether there are images or a video of a camera."""
+    if (folder / camera).is_dir():
+        return bool(_shown(folder / camera, IMAGE_SUFFIXES))
+    return any(video.stem == camera for video in _shown(folder, VIDEO_SUFFIXES))
+
+
 def _split(name: str) -> Split | None:
-    return next((split for prefix, split in SPLITS if name.startswith(prefix)), None)
+    word = re.match(rf"({'|'.join(SPLITS)})(?=[_.\d-]|$)", name)
+    return SPLITS[word[1]] if word else None
 
 
-def _recording(folder: Path, name: str, cache: Path, calibration: Calibration | None) -> Recording:
+def _recording(
+    folder: Path, name: str, split: Split | None, cache: Path, calibration: Calibration | None
+) -> Recording:
     tables = _Tables.read(folder)
     calibrations = _Calibrations(folder, calibration)
     images = {camera: _images(folder, camera, cache) for camera in calibrations.names}
@@ -88,7 +141,7 @@ def _recording(folder: Path, name: str, cache: Path, calibration: Calibration | 
         for moment in moments
     )
     still = tuple(tables.range_of(entry, moments) for entry in tables.still)
-    return Recording(name, "rig", made, _split(name), still=still)
+    return Recording(name, "rig", made, split, still=still)
 
 
 def _natural(name: str) -> tuple[list[str | int], str]:

@@ -27,9 +27,10 @@ from samepoint.errors import DataError
 
 KEYPOINTS = "keypoints"
 SHOWN = 5
-"""Keypoints that the sentence names."""
+"""Keypoints, or recordings, that a sentence names."""
 HARMLESS = frozenset({"time stamps"})
 """Checks whose faults leave training right."""
+UNJUDGED = frozenset({"undecided", "not applicable"})
 log = logging.getLogger(__name__)
 
 
@@ -75,13 +76,18 @@ def require_sound(dataset: Dataset, *, every_keypoint: bool = True) -> None:
     """DataError for what makes training (or an evaluation) wrong: the first fault, and how many more there are.
 
     `every_keypoint`: each that is labelled must have a 3-D point somewhere. Clicks that are probably wrong are logged
-    where they are few."""
+    where they are few, and recordings with too few points to judge their calibration."""
     findings = check_dataset(dataset)
     faults = [f for f in findings if f.verdict == "fault" and f.check not in HARMLESS]
     faults = [f for f in faults if every_keypoint or f.check != KEYPOINTS]
     for finding in findings:
         if finding.check == clicks.CHECK and finding.verdict == "undecided" and finding.frames:
             _say_once(f"{dataset.root}, {finding.recording}: {finding.sentence}; {finding.fix}")
+    thin = [f.recording for f in findings if f.check == calibration.CHECK and f.verdict in UNJUDGED]
+    if thin:
+        listed = ", ".join(thin[:SHOWN]) + (f" and {len(thin) - SHOWN} more" if len(thin) > SHOWN else "")
+        mend = f"label {calibration.FEW} or more in two views"
+        _say_once(f"{dataset.root}: too few points to judge the calibration of {listed}; {mend}")
     if not faults:
         return
     # A calibration that is at fault explains much of the rest.

@@ -24,13 +24,18 @@ def read_table(path: Path, columns: Sequence[str]) -> list[tuple[str, dict[str, 
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"cannot be read ({error})", where=path, mend="save it as CSV in UTF-8") from error
     reader = csv.DictReader(io.StringIO(text))
-    missing = [name for name in columns if name not in (reader.fieldnames or ())]
+    header = reader.fieldnames or ()
+    missing = [name for name in columns if name not in header]
     if missing:
         line = f"has no column {', '.join(missing)}"
         raise DataError(line, where=path, mend=f"its first line is {','.join(columns)}")
     rows: list[tuple[str, dict[str, str]]] = []
     for row in reader:
         where = f"{path}, line {reader.line_num}"
+        if None in row:
+            fields = len(header) + len(row[None])
+            mend = f"give {','.join(columns)}, numbers with decimal points (29.3), not commas"
+            raise DataError(f"has {fields} fields, not {len(header)}", where=where, mend=mend)
         if any(not (row[name] or "").strip() for name in columns):
             raise DataError("has an empty field", where=where, mend=f"give all of {','.join(columns)}")
         rows.append((where, {name: row[name].strip() for name in columns}))

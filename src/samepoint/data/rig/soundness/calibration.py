@@ -14,7 +14,7 @@ from samepoint.data.rig.soundness.misfit import Misfit, misfit
 
 CHECK = "calibration"
 FEW = 3
-"""Points from which something can be said."""
+"""Points from which a calibration can be called right."""
 EXAMINED = 150
 """Points by which mistakes are looked for."""
 DOUBTFUL = 0.5
@@ -38,10 +38,10 @@ def check_calibration(recording: Recording, made: Sequence[Group]) -> Finding:
         f" worst {float(error.max()):.3g} px) from where their points project"
     )
     points = f"{len(made)} point{'s' * (len(made) != 1)}"
-    if len(made) < FEW:
-        return Finding(CHECK, "undecided", f"{points} are too few to judge calibrations by: {numbers}")
-    some = evidence.some(evenly(range(len(made)), EXAMINED))
     bad = written.score > 1 or written.behind > BEHIND
+    if len(made) < FEW:
+        return _of_few(points, numbers, bad)
+    some = evidence.some(evenly(range(len(made)), EXAMINED))
     cause = find_cause(some, misfit(some)) if bad or written.score > DOUBTFUL else None
     if cause is not None and (bad or cause.rank < GUESS):
         return Finding(CHECK, "fault", _explained(written, cause), cause.mend)
@@ -52,6 +52,14 @@ def check_calibration(recording: Recording, made: Sequence[Group]) -> Finding:
         mend = "calibrate again, and check that labels, images and calibration belong together"
         return Finding(CHECK, "fault", f"{numbers}{behind}; {tried}", mend)
     return Finding(CHECK, "right", f"{numbers} ({points}, up to {max(map(len, made))} views)")
+
+
+def _of_few(points: str, numbers: str, bad: bool) -> Finding:
+    if bad:
+        mend = "look at these clicks and at the calibration; a few more points may say which is wrong"
+        return Finding(CHECK, "fault", f"{numbers} ({points}); there are too few clicks to say why", mend)
+    few = f"{points} {'is' if points == '1 point' else 'are'} too few to judge calibrations by: {numbers}"
+    return Finding(CHECK, "undecided", few, "label more keypoints in two views")
 
 
 def _explained(written: Misfit, cause: Cause) -> str:
