@@ -21,10 +21,7 @@ def describe(dataset: Dataset) -> dict[str, Any]:
         "root": str(dataset.root),
         "recordings": len(dataset.recordings),
         "moments": sum(len(recording.moments) for recording in dataset.recordings),
-        "labelled_moments": sum(
-            bool(m.clicks) for recording in dataset.recordings for m in recording.moments
-        ),
-        "static_ranges": sum(len(recording.still) for recording in dataset.recordings),
+        **_labels(dataset),
         "views": len(views),
         "modes": dict(Counter(recording.mode for recording in dataset.recordings)),
         "splits": dict(Counter(recording.split or "none" for recording in dataset.recordings)),
@@ -38,4 +35,15 @@ def describe(dataset: Dataset) -> dict[str, Any]:
         "objects": len(dataset.objects),
         "families": dict(sorted(families.items())),
         "keypoints": sorted(keypoints),
+    }
+
+
+def _labels(dataset: Dataset) -> dict[str, object]:
+    """What only recordings of several calibrated cameras have; nothing of others."""
+    rigs = [r for r in dataset.recordings if r.still or any(m.clicks for m in r.moments)]
+    if not rigs:
+        return {}
+    return {
+        "labelled_moments": sum(bool(moment.clicks) for rig in rigs for moment in rig.moments),
+        "static_ranges": sum(len(rig.still) for rig in rigs),
     }

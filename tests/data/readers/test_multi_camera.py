@@ -74,6 +74,7 @@ def test_a_split_is_a_whole_word(tmp_path):
     """A valve and a test bench are of no split."""
     found = {
         "train2": "train", "train-b": "train", "val.1": "validation", "validation_0": "validation", "test": "test",
+        "training": "train", "testing_2": "test",
         "valve": None, "testbench": None, "trainer_1": None, "validations": None, "my_test": None,
     }  # fmt: skip
     for name in found:

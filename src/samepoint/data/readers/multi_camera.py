@@ -23,9 +23,11 @@ CALIBRATION, CALIBRATIONS = "calibration.toml", "calibration"
 TABLES = {"labels.csv": LABELS, "points.csv": POINTS, "times.csv": TIMES, "still.csv": STILL}
 SPLITS: dict[str, Split] = {
     "train": "train",
+    "training": "train",
     "val": "validation",
     "validation": "validation",
     "test": "test",
+    "testing": "test",
 }
 """By the word that a name begins with; the end, one of _ - . or a digit follows."""
 T = TypeVar("T")
