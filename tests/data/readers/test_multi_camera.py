@@ -11,6 +11,7 @@ import pytest
 import torch
 from tests.data.rig.synthetic import make_rig, write_blank
 
+from samepoint.data.info import describe
 from samepoint.data.open import open_dataset
 from samepoint.data.readers.multi_camera import is_multi_camera, read_multi_camera
 from samepoint.data.rig.anipose import read_calibration, write_calibration
@@ -299,3 +300,8 @@ def test_clicks_and_images_lose_the_bend_of_the_lens(tmp_path):
     wanted = undistort_image(image, rig.cameras[""]["left"].intrinsics, BENT)
     assert np.abs(store[index].image.numpy().transpose(1, 2, 0).astype(int) - wanted).max() <= 1
     assert np.abs(wanted.astype(int) - image).max() > 10
+
+
+def test_a_description_counts_what_is_labelled(tmp_path):
+    summary = describe(open_dataset(make_rig(number=2, moments=3).write(tmp_path / "rig")))
+    assert (summary["moments"], summary["labelled_moments"], summary["static_ranges"]) == (3, 3, 0)
