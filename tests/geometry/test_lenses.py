@@ -5,7 +5,7 @@ import torch
 
 from samepoint.errors import DataError
 from samepoint.geometry.cameras import project
-from samepoint.geometry.lenses import Lens, distort_points, undistort_image, undistort_points
+from samepoint.geometry.lenses import Lens, bend_points, distort_points, undistort_image, undistort_points
 from samepoint.geometry.pixels import pixel_grid
 
 K = torch.tensor([[500.0, 0.0, 320.0], [0.0, 510.0, 240.0], [0.0, 0.0, 1.0]], dtype=torch.float64)
@@ -61,3 +61,13 @@ def test_what_is_no_lens():
         Lens("fisheye", (0.0,) * 5)
     with pytest.raises(DataError, match="finite"):
         Lens("brown", (0.0, float("nan"), 0.0, 0.0))
+
+
+def test_bent_pixels_are_those_that_can_be_straightened_again():
+    """Far outside the image a barrel lens's formula comes back into it: nothing is seen there. NaN stays NaN."""
+    k = torch.tensor([[300.0, 0, 160], [0, 300, 120], [0, 0, 1]], dtype=torch.float64)
+    lens = Lens("brown", (-0.3, 0.05, 0.0, 0.0))
+    uv = torch.tensor([[160.0, 120.0], [300, 20], [5000, 120], [torch.nan, 3]], dtype=torch.float64)
+    bent = bend_points(uv, k, lens)
+    torch.testing.assert_close(bent[:2], distort_points(uv[:2], k, lens))
+    assert bent[2:].isnan().all()

@@ -16,6 +16,8 @@ from samepoint.geometry.cameras import rays
 from samepoint.types import Size
 
 LensModel = Literal["brown", "fisheye"]
+FOLD = 0.5
+"""Pixels: so much a lens's formula may miss when a pixel is bent and straightened again."""
 LENGTHS = {"brown": (4, 5, 8), "fisheye": (4,)}
 
 
@@ -102,6 +104,20 @@ def distort_points(
         return torch.from_numpy(seen[:, 0]).to(uv)
     seen, _ = cv2.projectPoints(directions, zero, zero, k, bent)
     return torch.from_numpy(seen[:, 0]).to(uv)
+
+
+def bend_points(
+    uv: Float[Tensor, "n 2"], intrinsics: Float[Tensor, "3 3"], lens: Lens
+) -> Float[Tensor, "n 2"]:
+    """`distort_points`; NaN where a pixel is, and where undoing the bend misses it by half a pixel or more: far
+    outside the image the formula of a lens folds back."""
+    known = uv.isfinite().all(1)
+    bent = torch.full_like(uv, torch.nan)
+    bent[known] = distort_points(uv[known], intrinsics, lens)
+    back = undistort_points(bent[known], intrinsics, lens)
+    same = (back - uv[known]).norm(dim=1) < FOLD
+    bent[known] = torch.where(same[:, None], bent[known], torch.nan)
+    return bent
 
 
 def _numpy(tensor: Tensor) -> np.ndarray:

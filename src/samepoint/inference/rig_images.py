@@ -16,14 +16,12 @@ from torch import Tensor
 
 from samepoint.data.rig.camera import Camera
 from samepoint.errors import DataError
-from samepoint.geometry.lenses import Lens, Straightener, distort_points, undistort_points
+from samepoint.geometry.lenses import Lens, Straightener, bend_points
 from samepoint.geometry.pixels import cell_centres, in_frame, resize_intrinsics, resize_pixels
 from samepoint.inference.images import ImageLike, image_array, working_size
 from samepoint.types import Heatmaps, Size
 
 CACHED_LENSES = 32
-FOLD = 0.5
-"""Pixels: so much a lens's model may miss when a pixel is bent and straightened again."""
 
 
 @dataclass(frozen=True)
@@ -44,10 +42,7 @@ class Shot:
         straight, lens = resize_pixels(uv.double(), self.size, self.camera.size), _lens(self.camera)
         if lens is None:
             return straight
-        k = self.camera.intrinsics.double()
-        bent = distort_points(straight, k, lens)
-        folded = ~((undistort_points(bent, k, lens) - straight).norm(dim=-1) < FOLD)
-        return bent.masked_fill(folded[:, None], torch.nan)
+        return bend_points(straight, self.camera.intrinsics.double(), lens)
 
 
 class Shooter:

@@ -13,14 +13,12 @@ from samepoint.data.decode import image_size
 from samepoint.data.recording import Moment, Recording, View
 from samepoint.data.rig.points import keypoint_names, recording_labels
 from samepoint.geometry.cameras import project
-from samepoint.geometry.lenses import distort_points, undistort_points
+from samepoint.geometry.lenses import bend_points
 from samepoint.geometry.motions import invert, transform
 from samepoint.geometry.pixels import in_frame
 
 Pixels = dict[str, dict[str, tuple[float, float]]]
 """By camera and keypoint."""
-BACK = 0.5
-"""Pixels by which a point may miss when its bend is undone: far outside the image a lens's formula folds back."""
 
 
 @dataclass(frozen=True)
@@ -83,9 +81,4 @@ def recorded_pixels(view: View, xyz: Float[Tensor, "n 3"]) -> Float[Tensor, "n 2
     uv = torch.where((depth > 0)[:, None], uv, torch.nan)
     if view.lens is None or view.lens.straight:
         return uv
-    known = uv.isfinite().all(1)
-    bent = torch.full_like(uv, torch.nan)
-    bent[known] = distort_points(uv[known], k, view.lens)
-    back = undistort_points(bent[known], k, view.lens)
-    bent[known] = torch.where(((back - uv[known]).norm(dim=1) <= BACK)[:, None], bent[known], torch.nan)
-    return bent
+    return bend_points(uv, k, view.lens)
