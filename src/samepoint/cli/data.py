@@ -74,6 +74,8 @@ class Import:
     def run(self) -> None:
         dataset = import_dataset(self.form, self.source, self.out, self.corrections)
         print(f"imported {len(dataset.views())} views into {self.out}")
+        for note in dataset.notes:
+            print(f"note: {note}")
 
 
 @dataclass(frozen=True)
@@ -83,13 +85,17 @@ class Info:
     path: tyro.conf.Positional[Path]
 
     def run(self) -> None:
-        for name, value in describe(open_dataset(self.path)).items():
+        summary = describe(open_dataset(self.path))
+        notes = summary.pop("notes", [])
+        for name, value in summary.items():
             shown = value
             if isinstance(value, Mapping):
                 shown = ", ".join(f"{key}: {number}" for key, number in value.items())
             elif isinstance(value, list):
                 shown = ", ".join(map(str, value))
             print(f"{name.replace('_', ' '):20} {shown}")
+        for note in notes:
+            print(f"{'note':20} {note}")
 
 
 @dataclass(frozen=True)

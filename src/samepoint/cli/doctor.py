@@ -41,6 +41,8 @@ class Doctor:
         examination = examine(self.path, self.corrections, self.out)
         for line in report(examination.findings, sys.stdout.isatty()):
             print(line)
+        for note in examination.notes:
+            print(f"{'note':5} {note}")
         of = "" if examination.examined == examination.recordings else f" of {examination.recordings}"
         plural = "s" * (examination.recordings != 1)
         where = "" if self.out is None else f"; numbers and pictures in {self.out}"

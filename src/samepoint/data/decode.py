@@ -11,12 +11,12 @@ import numpy as np
 from PIL import Image, ImageOps
 from PIL.TiffImagePlugin import TiffImageFile
 
+from samepoint.data.file_kinds import IMAGE_SUFFIXES as IMAGE_SUFFIXES
 from samepoint.data.quantile_files import decode_quantiles
 from samepoint.data.recording import DepthFile, View
 from samepoint.errors import DataError
 from samepoint.types import Size
 
-IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff"})
 ORIENTATION = 0x0112
 """The EXIF tag; values 5 to 8 exchange width and height."""
 DEEP_MODES = ("I;16", "I;16B", "I;16L", "I")

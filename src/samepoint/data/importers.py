@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -57,7 +58,8 @@ FORMATS: dict[str, Reader] = {
 
 
 def import_dataset(form: str, source: Path, out: Path, corrections: Corrections | None = None) -> Dataset:
-    """Reads `source` as `form`, writes it to `out` in the native form, and returns what was written."""
+    """Reads `source` as `form`, writes it to `out` in the native form, and returns what was written, with the
+    notes of what was not."""
     if form not in FORMATS:
         raise DataError(one_of("format", form, FORMATS))
     source, out = Path(source), Path(out)
@@ -69,7 +71,7 @@ def import_dataset(form: str, source: Path, out: Path, corrections: Corrections 
     with scratch:
         dataset = FORMATS[form](source, Path(scratch.name))
         write_native(corrected(dataset, corrections or Corrections()), out)
-    return read_bop(out)
+    return replace(read_bop(out), notes=dataset.notes)
 
 
 def write_native(dataset: Dataset, out: Path) -> None:

@@ -35,6 +35,7 @@ def describe(dataset: Dataset) -> dict[str, Any]:
         "objects": len(dataset.objects),
         "families": dict(sorted(families.items())),
         "keypoints": sorted(keypoints),
+        **({"notes": list(dataset.notes)} if dataset.notes else {}),
     }
 
 

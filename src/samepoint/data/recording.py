@@ -140,16 +140,18 @@ class ObjectModel:
 
 @dataclass(frozen=True)
 class Dataset:
-    """Recordings and the objects in them. `root` is where it was read from."""
+    """Recordings and the objects in them. `root` is where it was read from. `notes`: a line for all that was found
+    there and is not used, or was read otherwise than it is written, with the reason (see `leftovers`)."""
 
     root: Path
     recordings: tuple[Recording, ...]
     objects: Mapping[int, ObjectModel] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
     def split(self, name: Split) -> Dataset:
         """The recordings of one split (recordings that declare none belong to every split)."""
         kept = tuple(r for r in self.recordings if r.split in (None, name))
-        return Dataset(self.root, kept, self.objects)
+        return replace(self, recordings=kept)
 
     def views(self) -> tuple[View, ...]:
         return tuple(view for recording in self.recordings for view in recording.views())

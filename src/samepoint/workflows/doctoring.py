@@ -41,12 +41,14 @@ RECORDINGS = 8
 
 @dataclass(frozen=True)
 class Examination:
-    """Findings of all recordings that were `examined`, of `recordings`; pictures if a folder was given."""
+    """Findings of all recordings that were `examined`, of `recordings`; pictures if a folder was given; the `notes`
+    of the data set."""
 
     findings: tuple[Finding, ...]
     examined: int
     recordings: int
     pictures: tuple[Path, ...] = ()
+    notes: tuple[str, ...] = ()
 
     @property
     def faults(self) -> tuple[Finding, ...]:
@@ -59,6 +61,7 @@ class Examination:
             "examined": self.examined,
             "findings": [finding.as_json() for finding in self.findings],
             "pictures": [path.name for path in self.pictures],
+            **({"notes": list(self.notes)} if self.notes else {}),
         }
 
 
@@ -80,7 +83,7 @@ def examine(path: Path, corrections: Corrections | None = None, out: Path | None
         results = [_recording(footage, corrections, out) for footage in chosen]
         found = tuple(finding for findings, _ in results for finding in findings)
         pictures = tuple(picture for _, drawn in results for picture in drawn)
-        done = Examination(found, len(chosen), len(every), pictures)
+        done = Examination(found, len(chosen), len(every), pictures, dataset.notes)
     except DataError as error:
         fault = refused(error, path)
         if fault is None:
@@ -105,7 +108,7 @@ def _rigs(dataset: Dataset, out: Path | None) -> Examination:
             draw_moment(path, recording.name, [f for f in findings if f.recording == recording.name], moment)
             pictures.append(path)
     number = len(dataset.recordings)
-    return _written(Examination(tuple(findings), number, number, tuple(pictures)), out)
+    return _written(Examination(tuple(findings), number, number, tuple(pictures), dataset.notes), out)
 
 
 def _recording(

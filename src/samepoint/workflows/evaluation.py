@@ -60,7 +60,7 @@ def held_out(dataset: Dataset) -> Dataset:
     for name in ("test", "validation"):
         split = tuple(r for r in dataset.recordings if r.split == name)
         if split:
-            return Dataset(dataset.root, split, dataset.objects)
+            return replace(dataset, recordings=split)
     return dataset
 
 

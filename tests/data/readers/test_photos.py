@@ -70,7 +70,7 @@ def test_one_photo_and_none(tmp_path):
     for path in (tmp_path / "only", tmp_path / "only" / "a.png"):
         assert len(read_photos(path).views()) == 1
     (tmp_path / "none").mkdir()
-    with pytest.raises(DataError, match=r"holds no photos; photos are files ending in \.bmp"):
+    with pytest.raises(DataError, match=r"holds no photos; photos are files ending in \.avif \.bmp"):
         read_photos(tmp_path / "none")
     (tmp_path / "only" / "a.png").write_bytes(b"x")
     with pytest.raises(DataError, match="not a readable image"):

@@ -13,12 +13,12 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from samepoint.data.file_kinds import VIDEO_SUFFIXES as VIDEO_SUFFIXES
 from samepoint.data.quality import QualityFilter, measure, select
 from samepoint.data.recording import Moment, Recording, View
 from samepoint.errors import DataError
 from samepoint.files import clear_disk_errors, read_json, write_json
 
-VIDEO_SUFFIXES = frozenset({".mp4", ".mov", ".avi", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg"})
 JPEG_QUALITY = 95
 log = logging.getLogger(__name__)
 
