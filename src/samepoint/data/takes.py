@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from samepoint.data.natural_order import natural_key
 from samepoint.data.recording import Recording
 
 
@@ -31,7 +32,9 @@ class Take:
             for recording in self.lists
             for moment in recording.moments
         }
-        return Recording(self.name, self.lists[0].mode, tuple(moments[images] for images in sorted(moments)))
+        return Recording(
+            self.name, self.lists[0].mode, tuple(moments[images] for images in sorted(moments, key=_natural))
+        )
 
 
 def takes(recordings: Iterable[Recording]) -> tuple[Take, ...]:
@@ -51,6 +54,10 @@ def with_takes(recordings: Sequence[Recording]) -> tuple[Recording, ...]:
     folder of their images no longer tells."""
     shared = {id(part): take.name for take in takes(recordings) if len(take.lists) > 1 for part in take.lists}
     return tuple(replace(recording, take=shared.get(id(recording))) for recording in recordings)
+
+
+def _natural(images: tuple[Path, ...]) -> list[object]:
+    return [natural_key(image) for image in images]
 
 
 def _key(recording: Recording, number: int) -> tuple[str, str | Path]:

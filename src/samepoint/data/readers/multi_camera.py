@@ -11,6 +11,7 @@ from typing import TypeVar
 import torch
 
 from samepoint.data.decode import IMAGE_SUFFIXES, image_size
+from samepoint.data.natural_order import natural_key
 from samepoint.data.readers.video import VIDEO_SUFFIXES, all_frames
 from samepoint.data.recording import Dataset, Moment, Recording, Split, View
 from samepoint.data.rig.anipose import read_calibration
@@ -124,7 +125,7 @@ def _recording(
     calibrations = _Calibrations(folder, calibration)
     images = {camera: _images(folder, camera, cache) for camera in calibrations.names}
     _check_cameras(folder, images)
-    moments = sorted({moment for files in images.values() for moment in files}, key=_natural)
+    moments = sorted({moment for files in images.values() for moment in files}, key=natural_key)
     tables.check(folder, images, moments)
     made = tuple(
         Moment(
@@ -144,11 +145,6 @@ def _recording(
     )
     still = tuple(tables.range_of(entry, moments) for entry in tables.still)
     return Recording(name, "rig", made, split, still=still)
-
-
-def _natural(name: str) -> tuple[list[str | int], str]:
-    """A key that sorts 9 before 10."""
-    return [int(part) if i % 2 else part for i, part in enumerate(re.split(r"(\d+)", name))], name
 
 
 class _Calibrations:

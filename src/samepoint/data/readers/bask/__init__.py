@@ -32,6 +32,7 @@ from typing import Any
 from jaxtyping import Float
 from torch import Tensor
 
+from samepoint.data.natural_order import natural_key
 from samepoint.data.readers.bask.files import load_object_poses
 from samepoint.data.readers.bask.views import Labels, read_view
 from samepoint.data.recording import Dataset, Moment, ObjectModel, Recording, View
@@ -51,7 +52,11 @@ def read_bask(source: Path, scratch: Path) -> Dataset:
     """
     source = Path(source)
     folder = source / "trajectories" if (source / "trajectories").is_dir() else source
-    trajectories = [folder] if _cameras(folder) else [p for p in sorted(folder.glob("*")) if _cameras(p)]
+    trajectories = (
+        [folder]
+        if _cameras(folder)
+        else [p for p in sorted(folder.glob("*"), key=natural_key) if _cameras(p)]
+    )
     if not trajectories:
         mend = "give the folder that holds trajectories/"
         raise DataError("holds no trajectory with cam_C_rgb folders", where=source, mend=mend)
@@ -68,7 +73,7 @@ def read_bask(source: Path, scratch: Path) -> Dataset:
 
 def _cameras(folder: Path) -> list[str]:
     names = (re.fullmatch(r"cam_(.+)_rgb", p.name) for p in folder.glob("cam_*_rgb") if p.is_dir())
-    return sorted(match.group(1) for match in names if match)
+    return sorted((match.group(1) for match in names if match), key=natural_key)
 
 
 def _labels(path: Path) -> Labels:

@@ -31,6 +31,7 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 
 from samepoint.data.checks import checked_poses
+from samepoint.data.natural_order import natural_key
 from samepoint.data.readers.blenderproc.frame import colours, depth_along_axis, instances, read_content
 from samepoint.data.readers.blenderproc.states import (
     camera_state,
@@ -54,7 +55,9 @@ def read_blenderproc(source: Path, scratch: Path) -> Dataset:
     MissingDependencyError without h5py.
     """
     source = Path(source)
-    folders = [source] if _frames(source) else [p for p in sorted(source.glob("*")) if _frames(p)]
+    folders = (
+        [source] if _frames(source) else [p for p in sorted(source.glob("*"), key=natural_key) if _frames(p)]
+    )
     if not folders:
         raise DataError("holds no frames 0.hdf5, 1.hdf5, ...", where=source, mend="give the output folder")
     objects: dict[str, int] = {}

@@ -17,6 +17,7 @@ import torch
 from samepoint.data.bop_writer import BopWriter, ObjectMesh, SceneWriter, WrittenView
 from samepoint.data.checks import checked_poses, intrinsics_from, matrix_from
 from samepoint.data.decode import IMAGE_SUFFIXES
+from samepoint.data.natural_order import natural_key
 from samepoint.data.readers.bop.objects import METRES, read_native_header, read_objects
 from samepoint.data.recording import (
     Dataset,
@@ -52,7 +53,7 @@ def read_bop(root: Path) -> Dataset:
     camera poses and object poses may be missing. Raises DataError for damaged files and wrong poses.
     """
     root = Path(root)
-    folders = sorted(_scene_folders(root))
+    folders = sorted(_scene_folders(root), key=natural_key)
     base = _base(root, folders)
     header = read_native_header(base)
     if not header and any((folder / NATIVE).exists() for folder in folders):

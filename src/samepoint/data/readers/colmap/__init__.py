@@ -18,6 +18,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from samepoint.data.checks import checked_poses, matrix_from
+from samepoint.data.natural_order import natural_key
 from samepoint.data.readers.camera_numbers import FROM_CORNER, check_image, lens_from, pinhole
 from samepoint.data.readers.colmap.binary import binary_cameras, binary_images
 from samepoint.data.readers.colmap.model import ColmapCamera, ColmapImage
@@ -58,7 +59,9 @@ def _models(root: Path) -> list[Path]:
         folder = root / name
         if _suffix(folder):
             return [folder]
-        numbered = [f for f in sorted(folder.iterdir()) if _suffix(f)] if folder.is_dir() else []
+        numbered = (
+            [f for f in sorted(folder.iterdir(), key=natural_key) if _suffix(f)] if folder.is_dir() else []
+        )
         if numbered:
             return numbered
     return []
@@ -77,7 +80,7 @@ def _recording(model: Path, source: Path) -> Recording:
         cameras, found = binary_cameras(model / "cameras.bin"), binary_images(model / "images.bin")
     else:
         cameras, found = text_cameras(model / "cameras.txt"), text_images(model / "images.txt")
-    images = sorted(found, key=lambda image: image.name)
+    images = sorted(found, key=lambda image: natural_key(image.name))
     if not images:
         raise DataError("holds no registered image", where=model, mend="reconstruct with more overlap")
     names = [f"{model}, image {image.name}" for image in images]

@@ -26,6 +26,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from samepoint.data.decode import image_size
+from samepoint.data.natural_order import natural_key
 from samepoint.data.readers.camera_file import CAMERA_FILE, read_camera_file
 from samepoint.data.readers.camera_numbers import check_image, pinhole
 from samepoint.data.readers.labelfusion.objects import (
@@ -101,11 +102,15 @@ def _camera(path: Path | None, image: Path, log: Path) -> tuple[Float[Tensor, "3
 def _logs(root: Path) -> list[Path]:
     """Folders with images, at `root`, in it, or in its folders logs*."""
     for pattern in (".", "*", "logs*/*"):
-        folders = [root] if pattern == "." else sorted(p for p in root.glob(pattern) if p.is_dir())
+        folders = [root] if pattern == "." else _folders(root, pattern)
         logs = [p for p in folders if p.parent.name != ASIDE and _images(p)]
         if logs:
             return logs
     return []
+
+
+def _folders(root: Path, pattern: str) -> list[Path]:
+    return sorted((p for p in root.glob(pattern) if p.is_dir()), key=natural_key)
 
 
 def _images(log: Path) -> list[Path]:

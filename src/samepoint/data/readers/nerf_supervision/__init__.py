@@ -28,6 +28,7 @@ from torch import Tensor
 from samepoint.data.checks import checked_poses, intrinsics_from, numbers
 from samepoint.data.corrections import OPENGL
 from samepoint.data.decode import image_size
+from samepoint.data.natural_order import natural_key
 from samepoint.data.quantile_files import QUANTILES
 from samepoint.data.readers.nerf_supervision.quantiles import likeliest_depth, ray_quantiles, row_blocks
 from samepoint.data.readers.scratch_files import write_array, write_depth
@@ -67,7 +68,7 @@ def _iteration(folder: Path) -> int:
 
 def _recording(folder: Path, scratch: Path) -> Recording:
     _check_coordinates(folder.resolve().parent / "args.txt")
-    images = sorted((folder / "rgb").glob("*.png"))
+    images = sorted((folder / "rgb").glob("*.png"), key=natural_key)
     if not images:
         raise DataError("holds no PNG images", where=folder / "rgb", mend=AGAIN)
     size = image_size(images[0])

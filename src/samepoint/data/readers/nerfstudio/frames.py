@@ -10,6 +10,7 @@ import numpy as np
 
 from samepoint.data.checks import checked_poses, numbers
 from samepoint.data.corrections import OPENGL
+from samepoint.data.natural_order import natural_key
 from samepoint.data.readers.camera_numbers import check_image
 from samepoint.data.readers.frames import DEPTH_SUFFIXES
 from samepoint.data.readers.nerfstudio.cameras import intrinsics_of, merged
@@ -38,7 +39,7 @@ def read_views(
         if view.image in views:
             raise DataError(f"names {view.image.name} again", where=where, mend="keep one frame an image")
         views[view.image] = replace(view, world_from_camera=pose)
-    return dict(sorted(views.items()))
+    return {image: views[image] for image in sorted(views, key=natural_key)}
 
 
 def _scale(content: dict[str, Any], path: Path) -> float:

@@ -21,6 +21,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
+from samepoint.data.natural_order import natural_key
 from samepoint.data.readers.pdc.cameras import read_intrinsics, read_poses
 from samepoint.data.readers.pdc.config import read_config
 from samepoint.data.recording import (
@@ -113,8 +114,8 @@ def _processed(folder: Path) -> Path | None:
 def _logs(root: Path) -> dict[str, Path]:
     """The logs in a folder, or in its logs_proto/."""
     for base in (root, root / "logs_proto"):
-        children = sorted(p for p in base.iterdir() if p.is_dir()) if base.is_dir() else []
-        found = {p.name: folder for p in children if (folder := _processed(p)) is not None}
+        children = sorted(base.iterdir(), key=natural_key) if base.is_dir() else []
+        found = {p.name: folder for p in children if p.is_dir() and (folder := _processed(p)) is not None}
         if found:
             return found
     return {}
@@ -126,5 +127,7 @@ def _name(folder: Path) -> str:
 
 
 def _numbered(folder: Path, suffix: str) -> dict[int, Path]:
-    found = sorted(folder.glob(f"*{suffix}")) if folder.is_dir() else []
-    return {int(n): p for p in found if (n := p.name.removesuffix(suffix)).isdigit()}
+    """Files by their number, in its order."""
+    found = folder.glob(f"*{suffix}") if folder.is_dir() else ()
+    numbered = {int(n): p for p in found if (n := p.name.removesuffix(suffix)).isdigit()}
+    return dict(sorted(numbered.items()))
