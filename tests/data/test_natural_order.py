@@ -27,5 +27,5 @@ def test_numbers_count_as_numbers_whatever_the_order_they_come_in(names):
 
 
 def test_long_numbers_are_exact():
-    names = ["1686000000000000001.png", "1686000000000000002.png"]
-    assert sorted(names[::-1], key=natural_key) == names
+    first, second = "1686000000000000001.png", "1686000000000000002.png"
+    assert sorted([second, first], key=natural_key) == [first, second]
