@@ -12,10 +12,12 @@ from jaxtyping import install_import_hook
 if not os.environ.get("SAMEPOINT_UNCHECKED"):
     hook = install_import_hook("samepoint", "beartype.beartype")
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import torch
+from tests.rights import bound_by_rights
 
 REALDATA = Path(
     os.environ.get("SAMEPOINT_REALDATA", Path(__file__).resolve().parents[2] / "shared" / "realdata")
@@ -59,3 +61,10 @@ def rendered(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> None:
     """Decoded frames go to a folder of the test run, not to the user's cache."""
     os.environ["XDG_CACHE_HOME"] = str(tmp_path_factory.mktemp("cache"))
+
+
+@pytest.fixture
+def rights_bind() -> Iterator[None]:
+    """Files without the right to read them cannot be read, by root either. Take rights away with `chmod(0)`."""
+    with bound_by_rights():
+        yield

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from samepoint.errors import DataError
+from samepoint.text import read_text
 
 
 @contextmanager
@@ -68,15 +69,16 @@ def write_json(path: Path, value: object, *, indent: int | None = None) -> None:
 
 
 def read_json(path: Path) -> Any:
-    """The content of a JSON file, or a DataError that says where it breaks."""
+    """The content of a JSON file in any encoding (`text.read_text`), or a DataError that says where it breaks."""
+    text = read_text(path)
+    if not text.strip():
+        raise DataError("is empty", where=path, mend="copy or write it again")
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise DataError("this file does not exist", where=path, mend="check the path") from error
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        return json.loads(text)
+    except json.JSONDecodeError as error:
         raise DataError(f"is not valid JSON ({error})", where=path, mend="write it again") from error
-    except OSError as error:
-        raise DataError(f"cannot be read ({error.strerror})", where=path) from error
+    except RecursionError as error:
+        raise DataError("is not valid JSON (nested too deep)", where=path, mend="write it again") from error
 
 
 @contextmanager

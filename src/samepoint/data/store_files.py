@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import errno
 import hashlib
-import json
 import os
 import shutil
 import tempfile
@@ -28,7 +27,7 @@ from samepoint.data.quantile_files import quantile_number
 from samepoint.data.recording import Dataset, View
 from samepoint.data.straight import decode_straight
 from samepoint.errors import DataError
-from samepoint.files import clear_disk_errors, write_json
+from samepoint.files import clear_disk_errors, read_json, write_json
 from samepoint.types import Size
 
 LAYOUT = 1
@@ -91,9 +90,9 @@ def decoded_bytes(dataset: Dataset, max_size: int | None) -> int:
 def open_folder(folder: Path) -> list[Entry] | None:
     """The index of a finished folder; None if there is none or its files are shorter than the index says."""
     try:
-        content = json.loads((folder / "index.json").read_text())
+        content = read_json(folder / "index.json")
         complete = all((folder / name).stat().st_size == size for name, size in content["bytes"].items())
-    except (OSError, ValueError, KeyError):
+    except (DataError, OSError, KeyError, TypeError):
         return None
     if not complete:
         return None

@@ -3,14 +3,13 @@ config."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from samepoint.errors import RunError
-from samepoint.files import write_json
+from samepoint.errors import DataError, RunError
+from samepoint.files import read_json, write_json
 from samepoint.inference.confidence import Calibration
 
 KEY = "finder"
@@ -70,9 +69,9 @@ def write_settings(run: str | Path, settings: FinderSettings) -> None:
     """Puts the settings into the config.json of a run that exists (the file is replaced whole)."""
     path = Path(run) / "config.json"
     try:
-        config = json.loads(path.read_text())
-    except (OSError, ValueError) as error:
-        raise RunError(f"cannot be read ({error})", where=path, mend="give the folder of a run") from error
+        config = read_json(path)
+    except DataError as error:
+        raise RunError(error.what, where=path, mend="give the folder of a run") from error
     write_json(path, {**config, KEY: settings.to_json()}, indent=2)
 
 

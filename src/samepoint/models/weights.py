@@ -12,8 +12,8 @@ import torch
 from safetensors import SafetensorError
 from torch import Tensor
 
-from samepoint.errors import ModelError, RunError
-from samepoint.files import write_whole
+from samepoint.errors import DataError, ModelError, RunError
+from samepoint.files import read_json, write_whole
 from samepoint.models import shipped
 from samepoint.models.config import NetworkConfig
 from samepoint.models.keypoints import KeypointConfig, KeypointNetwork, MinedDescriptors
@@ -174,9 +174,9 @@ def read_config(folder: str | Path) -> dict[str, Any]:
             f"not a run: it has no {CONFIG}", where=folder, mend="give the --out folder of a training"
         )
     try:
-        config = json.loads(path.read_text())
-    except ValueError as error:
-        raise RunError("is not valid JSON", where=path, mend="restore it or train again") from error
+        config = read_json(path)
+    except DataError as error:
+        raise RunError(error.what, where=path, mend=error.mend or "restore it or train again") from error
     if not isinstance(config, dict) or config.get("format") != FORMAT or "network" not in config:
         raise RunError(
             "is not the configuration of a run", where=path, mend="give the --out folder of a training"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
@@ -24,7 +23,7 @@ from samepoint.data.recording import Dataset
 from samepoint.data.store import Frame, FrameStore
 from samepoint.errors import DataError, RunError
 from samepoint.evaluation.pose_errors import PoseErrors, pose_errors, summarise
-from samepoint.files import write_json
+from samepoint.files import read_json, write_json
 from samepoint.geometry.meshes import diameter
 from samepoint.inference.loading import choose_device
 from samepoint.inference.pose import Lift, ObjectKeypoints, ObjectPose, PosedView, PoseFinder
@@ -265,8 +264,8 @@ def read_objects(path: Path) -> dict[int, ObjectKeypoints]:
 
 def _content(path: Path) -> Mapping[str, Any]:
     try:
-        content = json.loads(path.read_text())
-    except ValueError as error:
+        content = read_json(path)
+    except DataError as error:
         raise _no_objects(path) from error
     if not isinstance(content, dict):
         raise _no_objects(path)

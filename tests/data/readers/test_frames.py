@@ -98,7 +98,7 @@ def test_bent_images_are_straightened_by_import_and_refused_otherwise(folder, tm
         (lambda f: np.savetxt(f / "pose" / "001.txt", np.diag([1, 1, -1, 1])), r"001\.txt: .*mirrored"),
         (lambda f: np.savetxt(f / "pose" / "001.txt", np.full((4, 4), np.nan)), r"001\.txt: .*finite"),
         (lambda f: np.savetxt(f / "pose" / "001.txt", np.eye(3)), r"001\.txt: has 9 numbers, not 16"),
-        (lambda f: (f / "pose" / "001.txt").write_text("one"), r"001\.txt: is not a pose"),
+        (lambda f: (f / "pose" / "001.txt").write_text("one"), r"001\.txt: holds 'one' among its numbers"),
         (lambda f: shutil.rmtree(f / "color") or (f / "color").mkdir(), "color: holds no images"),
         (lambda f: shutil.rmtree(f / "color"), "has no colour folder"),
     ],

@@ -283,7 +283,7 @@ POSE = "pose: [[0, 0, 1], [1, 0, 0, 0]]"
         (text("posegraph.posegraph", "1 0 0 nan 0 0 0 1"), "line 1: .*finite"),
         (text("posegraph.posegraph", "inf 0 0 0 0 0 0 1"), "has a time that is not finite"),
         (text("posegraph.posegraph", "1 0 0 0 0 0 0 1"), "has no pose near the time of any image; it counts"),
-        (lambda log: (log / "posegraph.posegraph").write_bytes(b"\xff\xfe"), "cannot be read as text"),
+        (lambda log: (log / "posegraph.posegraph").write_bytes(b"\xff\xfe\x00"), "cannot be read as text"),
         (lambda log: (log / "images" / "0000000002_utime.txt").unlink(), r"_utime\.txt: this file does not"),
         (text("images/0000000002_utime.txt", "noon"), r"0000000002_utime\.txt: is not a time; write whole"),
         (poses("drill: {"), r"0000000002_poses\.yaml: is not valid YAML"),

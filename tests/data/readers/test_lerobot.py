@@ -515,7 +515,7 @@ def test_bad_v3(v3, tmp_path, break_it, message):
 @pytest.mark.parametrize(
     ("break_it", "message"),
     [
-        (lambda f: (f / LINES).unlink(), r"episodes\.jsonl: cannot be read"),
+        (lambda f: (f / LINES).unlink(), r"episodes\.jsonl: this file does not exist"),
         (lambda f: cut(f / LINES, 0.9), r"episodes\.jsonl, line 3: is not valid JSON"),
         (lambda f: (f / LINES).write_text("[1]\n"), r"line 1: is not an episode"),
         (lambda f: (f / LINES).write_text('{"length": 3}\n'), "line 1: episode_index is None"),

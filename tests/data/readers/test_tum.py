@@ -193,7 +193,7 @@ def nameless(folder):
         (lambda f: (f / "rgb.txt").unlink(), r"has no rgb\.txt"),
         (nameless, r"desk: does not say which camera took it; name it \.\.\._freiburg1_"),
         (lambda f: (f / "rgb.txt").write_text("# nothing\n"), r"rgb\.txt: lists nothing"),
-        (lambda f: (f / "rgb.txt").write_bytes(b"\xff\xfe"), r"rgb\.txt: cannot be read"),
+        (lambda f: (f / "rgb.txt").write_bytes(b"\xff\xfe\x00"), r"rgb\.txt: cannot be read"),
         (lambda f: edit(f, "rgb.txt", " rgb/", " "), r"rgb\.txt: names \d+\.\d+\.png, which is not there"),
         (lambda f: edit(f, "rgb.txt", " rgb/", "rgb/"), r"rgb\.txt, line 4: has 1 fields, not 2"),
         (lambda f: edit(f, "rgb.txt", "1305031102.2112", "noon"), r"rgb\.txt, line 5: .* are not numbers"),

@@ -7,7 +7,6 @@ other refusal is an error: the data set cannot be read.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,6 +16,8 @@ import numpy as np
 from samepoint.data.doctor.findings import Finding
 from samepoint.data.doctor.footage import Footage
 from samepoint.errors import DataError
+from samepoint.files import read_json
+from samepoint.text import read_numbers
 
 ROTATIONS = "rotations"
 REFUSALS = (
@@ -83,7 +84,7 @@ def rotations_of_files(root: Path) -> Finding | None:
 def _raw(root: Path) -> Iterator[tuple[str, np.ndarray | None]]:
     """Names and 3x3 parts."""
     for path in sorted((root / "pose").glob("*.txt")):
-        yield path.name, _matrix(path.read_text(errors="replace").split(), 16)
+        yield path.name, _pose(path)
     for pattern in ("scene_camera.json", "*/scene_camera.json", "*/*/scene_camera.json"):
         for path in sorted(root.glob(pattern)):
             for number, entry in _entries(path):
@@ -93,12 +94,19 @@ def _raw(root: Path) -> Iterator[tuple[str, np.ndarray | None]]:
 
 def _entries(path: Path) -> Iterator[tuple[str, dict]]:
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        content = read_json(path)
+    except DataError:
         return
     for number, entry in content.items() if isinstance(content, dict) else ():
         if isinstance(entry, dict):
             yield number, entry
+
+
+def _pose(path: Path) -> np.ndarray | None:
+    try:
+        return read_numbers(path, 16).reshape(4, 4)[:3, :3]
+    except DataError:
+        return None
 
 
 def _matrix(values: object, count: int) -> np.ndarray | None:

@@ -8,7 +8,7 @@ camera-to-world, metres, OpenCV axes.
 
 from __future__ import annotations
 
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import numpy as np
 
@@ -18,6 +18,7 @@ from samepoint.data.readers.camera_file import CAMERA_FILE, CameraFile, read_cam
 from samepoint.data.readers.camera_numbers import check_image
 from samepoint.data.recording import Dataset, DepthFile, Moment, Recording, Split, View
 from samepoint.errors import DataError
+from samepoint.text import read_lines, read_numbers, same_name, slashed
 
 COLOUR = ("color", "colour", "rgb")
 LISTS: dict[str, Split] = {
@@ -90,24 +91,19 @@ def _camera(path: Path, image: Path, has_depth: bool) -> CameraFile | None:
 
 
 def _pose(path: Path) -> np.ndarray:
-    try:
-        matrix = np.array(path.read_text().split(), dtype=np.float64)
-    except (OSError, ValueError) as error:
-        raise DataError(
-            f"is not a pose ({error})", where=path, mend="write 16 numbers, row by row"
-        ) from error
-    if matrix.size != 16:
-        raise DataError(
-            f"has {matrix.size} numbers, not 16", where=path, mend="write a 4x4 matrix row by row"
-        )
-    return matrix.reshape(4, 4)
+    return read_numbers(path, 16, mend="write a 4x4 matrix row by row").reshape(4, 4)
 
 
 def _listed(path: Path, images: dict[str, Path]) -> list[str]:
-    stems = [Path(line.strip()).stem for line in path.read_text().splitlines() if line.strip()]
-    for stem in stems:
-        if stem not in images:
-            raise DataError(f"names {stem}, which is not there", where=path, mend="list names of color/")
+    known = {same_name(stem): stem for stem in images}
+    stems: list[str] = []
+    for name in filter(None, map(slashed, read_lines(path))):
+        written = PurePosixPath(name)
+        found = known.get(same_name(written.stem), known.get(same_name(written.name)))  # "12.5" has no suffix
+        if found is None:
+            what = f"names {written.stem}, which is not there"
+            raise DataError(what, where=path, mend="list names of color/")
+        stems.append(found)
     return stems
 
 

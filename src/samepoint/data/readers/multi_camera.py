@@ -19,6 +19,7 @@ from samepoint.data.rig.camera import Calibration, Camera
 from samepoint.data.rig.tables import LABELS, POINTS, STILL, TIMES, number, read_table
 from samepoint.data.store_files import default_cache
 from samepoint.errors import DataError
+from samepoint.text import read_lines
 
 CALIBRATION, CALIBRATIONS = "calibration.toml", "calibration"
 TABLES = {"labels.csv": LABELS, "points.csv": POINTS, "times.csv": TIMES, "still.csv": STILL}
@@ -99,11 +100,17 @@ def _uncalibrated(path: Path, recordings: Sequence[Path]) -> Path | None:
 def _has_tables(folder: Path) -> bool:
     """Whether a table has our columns: photos may have a labels.csv of another kind."""
     for table, columns in TABLES.items():
-        if (folder / table).is_file():
-            with (folder / table).open(encoding="utf-8-sig", errors="replace") as file:
-                if set(columns) <= set(re.findall(r"\w+", file.readline())):
-                    return True
+        if (folder / table).is_file() and set(columns) <= _words(folder / table):
+            return True
     return False
+
+
+def _words(table: Path) -> set[str]:
+    """Of the first line, in small letters; none of a table that cannot be read: its reader says so."""
+    try:
+        return set(re.findall(r"\w+", next((line.lower() for line in read_lines(table) if line), "")))
+    except DataError:
+        return set()
 
 
 def _is_shown(folder: Path, camera: str) -> bool:

@@ -7,18 +7,16 @@ from typing import Any
 
 from samepoint.data.readers.extra_packages import package
 from samepoint.errors import DataError
+from samepoint.text import read_text
 
 
 def read_mapping(path: Path) -> dict[Any, Any]:
     """The content of a YAML file of keys and values, or a DataError that says where it breaks."""
     yaml = package("yaml", "reading YAML files", install="PyYAML")
+    text = read_text(path)
     try:
-        content = yaml.load(path.read_bytes(), getattr(yaml, "CSafeLoader", yaml.SafeLoader))
-    except FileNotFoundError as error:
-        raise DataError("this file does not exist", where=path, mend="restore it") from error
-    except OSError as error:
-        raise DataError(f"cannot be read ({error.strerror})", where=path) from error
-    except (yaml.YAMLError, UnicodeDecodeError, ValueError) as error:
+        content = yaml.load(text, getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+    except (yaml.YAMLError, ValueError) as error:
         line = " ".join(str(error).split())
         raise DataError(f"is not valid YAML ({line})", where=path, mend="write it again") from error
     if not isinstance(content, dict):

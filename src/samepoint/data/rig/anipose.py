@@ -14,6 +14,7 @@ from samepoint.data.rig.camera_checks import AGAIN, add_camera, checked_camera, 
 from samepoint.errors import DataError
 from samepoint.files import write_whole
 from samepoint.geometry.motions import check_rigid
+from samepoint.text import read_toml
 
 METADATA, UNIT = "metadata", "metres_per_unit"
 KEYS = ("name", "size", "matrix", "distortions", "rotation", "translation")
@@ -26,7 +27,7 @@ def read_calibration(path: Path, metres_per_unit: float | None = None) -> dict[s
     DataError naming the file, the camera and the key for whatever is missing, wrong or there twice.
     """
     path = Path(path)
-    content = _read(path)
+    content = read_toml(path)
     said = content.get(METADATA, {}) if metres_per_unit is None else {UNIT: metres_per_unit}
     scale = _metres_per_unit(said, path)
     cameras: dict[str, Camera] = {}
@@ -87,18 +88,6 @@ def _metres_per_unit(metadata: Any, path: Path) -> float:
         mend = "write 1 for metres, 0.001 for millimetres"
         raise DataError(f"{UNIT} is {scale!r}, not a number above 0", where=path, mend=mend)
     return float(scale)
-
-
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise DataError("this file does not exist", where=path, mend="check the path") from error
-    except OSError as error:
-        raise DataError(f"cannot be read ({error.strerror})", where=path) from error
-    except ValueError as error:  # of TOML, or of UTF-8
-        line = " ".join(str(error).split())
-        raise DataError(f"is not valid TOML ({line})", where=path, mend=AGAIN) from error
 
 
 def _lines(camera: Camera, metres_per_unit: float) -> str:

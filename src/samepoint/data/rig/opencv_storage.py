@@ -10,6 +10,7 @@ import numpy as np
 
 from samepoint.data.rig.camera_checks import AGAIN
 from samepoint.errors import DataError
+from samepoint.text import read_text
 
 SUFFIXES = frozenset({".yml", ".yaml", ".xml", ".json"})
 Value = float | str | np.ndarray
@@ -18,7 +19,7 @@ Value = float | str | np.ndarray
 def read_storage(path: Path) -> dict[str, Value]:
     """The numbers, words, matrices (float64) and lists of numbers (one axis) of a file's top level, by key; what is
     nested deeper is left out. YAML needs no %YAML line, so that ROS's camera_info is read too."""
-    text = _text(path)
+    text = read_text(path)
     if path.suffix.lower() in (".yml", ".yaml") and not text.startswith("%YAML"):
         text = "%YAML:1.0\n---\n" + text.removeprefix("---").lstrip("\n")
     try:
@@ -30,17 +31,6 @@ def read_storage(path: Path) -> dict[str, Value]:
         what = f"is not a file of OpenCV's FileStorage, or breaks off ({_reason(error)})"
         raise DataError(what, where=path, mend=AGAIN) from error
     return {key: value for key, value in values.items() if value is not None}
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8-sig")
-    except FileNotFoundError as error:
-        raise DataError("this file does not exist", where=path, mend="check the path") from error
-    except OSError as error:
-        raise DataError(f"cannot be read ({error.strerror})", where=path) from error
-    except UnicodeDecodeError as error:
-        raise DataError("is not a text file", where=path, mend=AGAIN) from error
 
 
 def _value(node: cv2.FileNode, where: str) -> Value | None:

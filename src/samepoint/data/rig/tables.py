@@ -10,35 +10,35 @@ from pathlib import Path
 
 from samepoint.errors import DataError
 from samepoint.files import write_whole
+from samepoint.tables import decimal_point, read_rows
 
 LABELS = ("moment", "camera", "keypoint", "u", "v")
 POINTS = ("moment", "keypoint", "x", "y", "z")
 TIMES = ("moment", "camera", "time")
 STILL = ("first", "last")
+NUMBERS = frozenset({"u", "v", "x", "y", "z", "time"})
+"""Columns that hold numbers."""
 
 
 def read_table(path: Path, columns: Sequence[str]) -> list[tuple[str, dict[str, str]]]:
-    """The rows of a table with (at least) these columns, each with the place to name in an error."""
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"cannot be read ({error})", where=path, mend="save it as CSV in UTF-8") from error
-    reader = csv.DictReader(io.StringIO(text))
-    header = reader.fieldnames or ()
-    missing = [name for name in columns if name not in header]
+    """The rows of a table with (at least) these columns, each with the place to name in an error. Capitals of the
+    header do not matter; decimal commas of NUMBERS become points."""
+    table = read_rows(path)
+    places = {name: table.column(name) for name in columns}
+    missing = [name for name, place in places.items() if place is None]
     if missing:
         line = f"has no column {', '.join(missing)}"
         raise DataError(line, where=path, mend=f"its first line is {','.join(columns)}")
     rows: list[tuple[str, dict[str, str]]] = []
-    for row in reader:
-        where = f"{path}, line {reader.line_num}"
-        if None in row:
-            fields = len(header) + len(row[None])
+    for where, fields in table.rows:
+        if len(fields) > len(table.header):
             mend = f"give {','.join(columns)}, numbers with decimal points (29.3), not commas"
-            raise DataError(f"has {fields} fields, not {len(header)}", where=where, mend=mend)
-        if any(not (row[name] or "").strip() for name in columns):
+            what = f"has {len(fields)} fields, not {len(table.header)}"
+            raise DataError(what, where=where, mend=mend)
+        row = {name: fields[k] for name, k in places.items() if k is not None and k < len(fields)}
+        if len(row) < len(columns) or not all(row.values()):
             raise DataError("has an empty field", where=where, mend=f"give all of {','.join(columns)}")
-        rows.append((where, {name: row[name].strip() for name in columns}))
+        rows.append((where, {k: decimal_point(v, table) if k in NUMBERS else v for k, v in row.items()}))
     return rows
 
 

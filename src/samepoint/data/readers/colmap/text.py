@@ -7,6 +7,7 @@ from pathlib import Path
 
 from samepoint.data.readers.colmap.model import EXPORT, MODELS, ColmapCamera, ColmapImage, unknown_model
 from samepoint.errors import DataError
+from samepoint.text import read_lines
 
 
 def text_cameras(path: Path) -> dict[int, ColmapCamera]:
@@ -39,12 +40,8 @@ def text_images(path: Path) -> Iterator[ColmapImage]:
 
 def _lines(path: Path) -> Iterator[tuple[str, str]]:
     """Each line and what to call it."""
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"cannot be read ({error})", where=path, mend=EXPORT) from error
-    for number, line in enumerate(text.splitlines(), 1):
-        yield f"{path}, line {number}", line.strip()
+    for number, line in enumerate(read_lines(path), 1):
+        yield f"{path}, line {number}", line
 
 
 def _filled(line: str) -> bool:

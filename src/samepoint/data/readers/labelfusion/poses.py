@@ -14,6 +14,7 @@ from torch import Tensor
 from samepoint.data.checks import checked_poses, matrix_from
 from samepoint.data.readers.quaternions import rotation_from_quaternion
 from samepoint.errors import DataError
+from samepoint.text import read_lines, read_text
 
 MICRO = 1e-6
 NEAR = 0.05
@@ -29,12 +30,13 @@ def _seconds(image: Path, needed: bool) -> float | None:
     path = image.with_name(image.name.replace("_rgb.png", "_utime.txt"))
     if not path.exists() and not needed:
         return None
-    try:
-        return int(path.read_text()) * MICRO
-    except FileNotFoundError as error:
+    if not path.exists():
         mend = "restore it: it finds the image's pose"
-        raise DataError("this file does not exist", where=path, mend=mend) from error
-    except (OSError, ValueError) as error:
+        raise DataError("this file does not exist", where=path, mend=mend)
+    text = read_text(path)
+    try:
+        return int(text) * MICRO
+    except ValueError as error:
         raise DataError("is not a time", where=path, mend="write whole microseconds") from error
 
 
@@ -54,10 +56,7 @@ def nearest_poses(path: Path, times: Sequence[float | None]) -> list[Float[Tenso
 
 def _posegraph(path: Path) -> tuple[np.ndarray, Float[Tensor, "n 4 4"]]:
     """Seconds, ascending, and poses."""
-    try:
-        lines = path.read_text().splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError("cannot be read as text", where=path, mend="restore it") from error
+    lines = read_lines(path)
     stamps: list[float] = []
     matrices: list[np.ndarray] = []
     names: list[str] = []
@@ -66,7 +65,7 @@ def _posegraph(path: Path) -> tuple[np.ndarray, Float[Tensor, "n 4 4"]]:
             continue
         where = f"{path}, line {k + 1}"
         try:
-            time, x, y, z, qx, qy, qz, qw = map(float, line.split())
+            time, x, y, z, qx, qy, qz, qw = map(float, line.replace(",", " ").split())
         except ValueError as error:
             raise DataError("is not a pose", where=where, mend="write seconds x y z qx qy qz qw") from error
         matrices.append(matrix_from(rotation_from_quaternion([qw, qx, qy, qz], where), [x, y, z], 1.0, where))

@@ -23,6 +23,7 @@ from samepoint.data.readers.lerobot.layout import Layout
 from samepoint.data.readers.lerobot.tables import read_rows, real_number, whole_number
 from samepoint.data.recording import Split
 from samepoint.errors import DataError
+from samepoint.text import read_lines
 
 SPLITS: dict[str, Split] = {
     "train": "train",
@@ -77,12 +78,7 @@ Entry = tuple[str, dict[str, Any]]
 
 def _v2_entries(layout: Layout) -> Iterable[Entry]:
     path = layout.root / "meta" / "episodes.jsonl"
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        what = f"cannot be read ({error.strerror if isinstance(error, OSError) else error})"
-        raise DataError(what, where=path, mend="copy the whole meta folder") from error
-    for number, line in enumerate(lines, start=1):
+    for number, line in enumerate(read_lines(path), start=1):
         where = f"{path}, line {number}"
         if line.strip():
             try:

@@ -25,7 +25,7 @@ import numpy as np
 from jaxtyping import Float
 from torch import Tensor
 
-from samepoint.data.checks import checked_poses, intrinsics_from, numbers
+from samepoint.data.checks import checked_poses, intrinsics_from
 from samepoint.data.corrections import OPENGL
 from samepoint.data.decode import image_size
 from samepoint.data.natural_order import natural_key
@@ -34,6 +34,8 @@ from samepoint.data.readers.nerf_supervision.quantiles import likeliest_depth, r
 from samepoint.data.readers.scratch_files import write_array, write_depth
 from samepoint.data.recording import Dataset, DepthFile, DepthQuantiles, Moment, Recording, Split, View
 from samepoint.errors import DataError
+from samepoint.reading import explain_unreadable
+from samepoint.text import read_lines, read_numbers
 from samepoint.types import Size
 
 SPLITS: dict[str, Split] = {"renderonly_train": "train", "renderonly_test": "test", "testset": "test"}
@@ -87,8 +89,7 @@ def _check_coordinates(arguments: Path) -> None:
     """NeRFs of forward-facing photos are trained in normalised device coordinates unless told not to."""
     if not arguments.is_file():
         return
-    text = arguments.read_text(encoding="utf-8", errors="replace")
-    lines = {line.replace(" ", "") for line in text.splitlines()}
+    lines = {line.replace(" ", "") for line in read_lines(arguments)}
     if {"dataset_type=llff", "no_ndc=False"} <= lines:
         what = "this NeRF is in normalised device coordinates: its z is no depth"
         raise DataError(what, where=arguments, mend="train it with no_ndc = True and render again")
@@ -105,13 +106,7 @@ def _intrinsics(path: Path, size: Size) -> Float[Tensor, "3 3"]:
 
 
 def _numbers(path: Path, rows: int) -> np.ndarray:
-    try:
-        words = path.read_text().split()
-    except FileNotFoundError as error:
-        raise DataError("this file does not exist", where=path, mend=AGAIN) from error
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"cannot be read ({error})", where=path, mend=AGAIN) from error
-    return numbers(words, rows * rows, path).reshape(rows, rows)
+    return read_numbers(path, rows * rows, mend=AGAIN).reshape(rows, rows)
 
 
 def _depth(folder: Path, image: Path, scratch: Path) -> tuple[DepthFile | None, DepthQuantiles | None]:
@@ -151,7 +146,8 @@ def _array(path: Path, size: Size) -> np.ndarray:
     except FileNotFoundError as error:
         raise DataError("this file does not exist", where=path, mend=AGAIN) from error
     except (OSError, ValueError, EOFError) as error:
-        raise DataError(f"is not a readable array ({error})", where=path, mend=AGAIN) from error
+        what = f"is not a readable array ({error})"
+        raise explain_unreadable(path) or DataError(what, where=path, mend=AGAIN) from error
     if array.ndim != 3 or array.shape[:2] != size or array.shape[2] < 1 or array.dtype.kind != "f":
         what = f"is {array.dtype} {array.shape}, not floating point {size[0]} {size[1]} n"
         raise DataError(what, where=path, mend=AGAIN)

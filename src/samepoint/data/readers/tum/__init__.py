@@ -33,6 +33,7 @@ from samepoint.data.readers.tum.cameras import camera_of
 from samepoint.data.readers.tum.lists import WITHIN, floats, nearest, pairs, read_list
 from samepoint.data.recording import Dataset, DepthFile, Moment, Recording, View
 from samepoint.errors import DataError
+from samepoint.text import named_file, read_text
 
 COLOUR, DEPTH, POSES = "rgb.txt", "depth.txt", "groundtruth.txt"
 
@@ -53,7 +54,7 @@ def read_tum(source: Path) -> Dataset:
         raise DataError(f"has no {COLOUR}", where=root, mend="give the folder of one sequence")
     times, named = read_list(root / COLOUR, 2)
     images = [_file(root, name, COLOUR) for (name,) in named]
-    head = (root / COLOUR).read_text(encoding="utf-8")[:1000]
+    head = read_text(root / COLOUR)[:1000]
     camera = camera_of(root, head)
     check_image(images[0], *camera.size, root)
     depths = _depths(root, times, camera.metres_per_unit)
@@ -106,6 +107,7 @@ def _met(found: np.ndarray, path: Path) -> np.ndarray:
 
 
 def _file(root: Path, name: str, listed: str) -> Path:
-    if not (root / name).is_file():
+    path = named_file(root, name)
+    if path is None or not path.is_file():
         raise DataError(f"names {name}, which is not there", where=root / listed, mend="restore it")
-    return root / name
+    return path

@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import Float64, Int64
 
 from samepoint.errors import DataError
+from samepoint.text import read_lines
 
 WITHIN = 0.02
 """Seconds between two entries that belong together (what TUM's own tool takes)."""
@@ -19,7 +20,7 @@ def read_list(path: Path, fields: int) -> tuple[Float64[np.ndarray, " n"], list[
     DataError for a line with fewer or more fields, a time that is no number, and a list without entries.
     """
     entries: list[tuple[float, list[str]]] = []
-    for number, line in enumerate(_lines(path), 1):
+    for number, line in enumerate(read_lines(path), 1):
         time, *rest = line.replace(",", " ").split() or ["#"]
         if time.startswith("#"):
             continue
@@ -54,10 +55,3 @@ def pairs(times: Float64[np.ndarray, " n"], of: Float64[np.ndarray, " m"]) -> In
     """As `nearest`, each entry used once at most: -1 where the found one lies nearer to another time."""
     found, back = nearest(times, of), nearest(of, times)
     return np.where((found >= 0) & (back[found] == np.arange(len(times))), found, -1)
-
-
-def _lines(path: Path) -> list[str]:
-    try:
-        return path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"cannot be read ({error})", where=path, mend="restore it") from error
