@@ -2,7 +2,7 @@
 
     python -m benchmarks.doctor [--exact 234] [--planted 18] [--out FILE.json]
 
-*Exact*: recordings of `exact_scenes`, of 18 textures and six forms; every verdict "fault" is a false alarm. *Planted*:
+*Exact*: recordings of `exact_scenes`, of 18 textures and six forms; a verdict "fault" is a false alarm. *Planted*:
 each fault of the tests, at their strengths, in scans that show enough to find it (14 views, boxes, 120 to 240 lines),
 one a texture, and in the scene of the tests. A fault counts as found if the check it belongs to says so.
 """

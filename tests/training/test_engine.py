@@ -259,6 +259,79 @@ def test_a_run_that_is_killed_within_a_ramp_ends_like_one_that_is_not(tmp_path):
         torch.testing.assert_close(one, other, rtol=0, atol=0)
 
 
+@pytest.mark.parametrize(
+    ("schedule", "expected"),
+    [
+        ("step", [1e-2] * 10 + [5e-3] * 10 + [2.5e-3] * 10),
+        ("exponential", [1e-2 * 0.5 ** (step / 10) for step in range(30)]),
+    ],
+)
+def test_schedules_of_steps(tmp_path, schedule, expected):
+    """They count the steps of the run, over the borders of stages, and have no warm-up."""
+    settings = replace(SETTINGS, schedule=schedule, schedule_factor=0.5, schedule_every=10, log_every=1)
+    trainer(tmp_path / "run", settings).fit()
+    rates = [float(row["lr"]) for row in read_log(tmp_path / "run")]
+    assert rates == pytest.approx(expected, rel=1e-3)
+
+
+@pytest.mark.parametrize("schedule", ["step", "exponential"])
+def test_a_killed_run_of_a_paper_s_setting_resumes_to_the_same_weights(tmp_path, schedule):
+    settings = replace(
+        SETTINGS, schedule=schedule, schedule_factor=0.5, schedule_every=7, optimizer="adam", weight_decay=0.1
+    )
+    whole = trainer(tmp_path / "whole", settings)
+    whole.fit()
+    killed = trainer(tmp_path / "killed", settings)
+    kill_before(killed, 11)
+    with pytest.raises(KeyboardInterrupt):
+        killed.fit()
+    resumed = trainer(tmp_path / "killed", settings)
+    resumed.fit(resume=True)
+    for a, b in zip(whole.bare.state_dict().values(), resumed.bare.state_dict().values(), strict=True):
+        assert torch.equal(a, b)
+
+
+def test_the_weight_decay_of_adam_is_in_the_gradient(tmp_path):
+    """L2: the first step of Adam moves every weight by the rate, whatever the strength; that of AdamW by the rate
+    times the strength times the weight."""
+    moved = {}
+    for optimizer in ("adam", "adamw"):
+        settings = replace(
+            SETTINGS,
+            steps=1,
+            optimizer=optimizer,
+            weight_decay=0.5,
+            clip_norm=0.0,
+            schedule="step",
+            lr=1e-3,
+        )
+        subject = trainer(
+            tmp_path / optimizer,
+            settings,
+            objective=lambda network, batch, generator: {"loss": 0 * network(batch).sum()},
+        )
+        before = subject.bare[0].weight.detach().clone()
+        subject.fit()
+        moved[optimizer] = (before, before - subject.bare[0].weight.detach())
+    before, change = moved["adam"]
+    torch.testing.assert_close(change, 1e-3 * before.sign(), rtol=1e-2, atol=1e-6)
+    before, change = moved["adamw"]
+    torch.testing.assert_close(change, 1e-3 * 0.5 * before, rtol=1e-2, atol=1e-7)
+
+
+@pytest.mark.parametrize("wrong", [{"schedule_factor": 0.0}, {"schedule_factor": 1.5}, {"schedule_every": 0}])
+def test_a_schedule_that_cannot_be(wrong):
+    with pytest.raises(RunError, match="--schedule-"):
+        TrainingSettings(**wrong)
+
+
+def test_an_older_run_was_trained_with_adamw(tmp_path):
+    state = {"identity": {"method": "toy"}}
+    checkpoint.check_identity(state, {"method": "toy", "optimizer": "adamw"}, tmp_path)
+    with pytest.raises(RunError, match="optimizer = 'adamw', not 'adam'"):
+        checkpoint.check_identity(state, {"method": "toy", "optimizer": "adam"}, tmp_path)
+
+
 def test_weight_decay_leaves_biases_alone(tmp_path):
     """Without a gradient all but the biases shrink."""
     subject = trainer(

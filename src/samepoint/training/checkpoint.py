@@ -48,10 +48,14 @@ def read_checkpoint(run: Path) -> dict[str, Any]:
     return state
 
 
+ADDED = {"optimizer": "adamw"}
+"""What runs were that were started before their identity said so."""
+
+
 def check_identity(state: Mapping[str, Any], identity: Mapping[str, Any], run: Path) -> None:
     """RunError if a checkpoint is of another run than one with this identity."""
     for key, value in identity.items():
-        before = state["identity"].get(key)
+        before = state["identity"].get(key, ADDED.get(key))
         if before != value:
             raise RunError(
                 f"this run was started with {key} = {before!r}, not {value!r}",

@@ -25,9 +25,11 @@ from samepoint.training.checkpoint import check_identity, read_checkpoint, write
 from samepoint.training.loader import StepBatches, generator_for, step_loader
 from samepoint.training.log import ProgressLine, TrainingLog
 from samepoint.training.plan import Ramp, Stage, stage_at
-from samepoint.training.schedule import rate_factor
+from samepoint.training.schedule import decay_factor, rate_factor
 from samepoint.training.settings import TrainingSettings
 from samepoint.training.signals import stop_signals
+
+OPTIMIZERS = {"adamw": torch.optim.AdamW, "adam": torch.optim.Adam}
 
 
 @dataclass
@@ -76,7 +78,7 @@ class Trainer:
     ) -> None:
         self.settings, self.stages, self.run_folder, self.identity = settings, stages, run, dict(identity)
         self.fabric = fabric
-        optimizer = torch.optim.AdamW(
+        optimizer = OPTIMIZERS[settings.optimizer](
             decayed_but_biases(network), lr=settings.lr, weight_decay=settings.weight_decay
         )
         self.bare = network.to(self.fabric.device)
@@ -211,7 +213,12 @@ class Trainer:
         return {"loss": total, **terms}
 
     def _set_rate(self, stage_progress: float) -> float:
-        lr = self.settings.lr * rate_factor(self.settings.schedule, stage_progress)
+        settings = self.settings
+        if settings.schedule in ("step", "exponential"):
+            decay = settings.schedule_factor, settings.schedule_every
+            lr = settings.lr * decay_factor(settings.schedule, self.position.step, *decay)
+        else:
+            lr = settings.lr * rate_factor(settings.schedule, stage_progress)
         for group in self.optimizer.param_groups:
             group["lr"] = lr
         return lr

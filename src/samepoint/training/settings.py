@@ -10,6 +10,7 @@ from samepoint.training.plan import Budget
 from samepoint.training.schedule import Schedule
 
 Precision = Literal["32-true", "bf16-mixed", "16-mixed"]
+Optimizer = Literal["adamw", "adam"]
 
 
 @dataclass(frozen=True)
@@ -19,7 +20,10 @@ class TrainingSettings:
     `steps` or `minutes`: the budget; neither means 10 minutes. `checkpoint_minutes`: at most this much work is
     lost when the process is killed. `precision` "auto": bfloat16 where the device has instructions for it. `workers`:
     loader processes (0 draws batches in the training process). `freeze_norm`: batch normalisation keeps the
-    statistics of the weights that training starts from, rather than those of a few images.
+    statistics of the weights that training starts from, rather than those of a few images. `optimizer`: in "adam"
+    the weight decay is a part of the gradient (L2), as in the papers of Dense Object Nets. `schedule`: "cosine" and
+    "constant" follow the budget, after a warm-up; "step" and "exponential" multiply the rate by `schedule_factor`
+    every `schedule_every` steps of the run, at once or a little at each step, without a warm-up.
     """
 
     steps: int | None = None
@@ -29,14 +33,27 @@ class TrainingSettings:
     devices: int = 1
     precision: Precision | Literal["auto"] = "auto"
     lr: float = 3e-3
+    optimizer: Optimizer = "adamw"
     weight_decay: float = 1e-4
     schedule: Schedule = "cosine"
+    schedule_factor: float = 0.9
+    schedule_every: int = 250
     clip_norm: float = 1.0
     accumulate: int = 1
     freeze_norm: bool = False
     workers: int = 1
     checkpoint_minutes: float = 2.0
     log_every: int = 10
+
+    def __post_init__(self) -> None:
+        if not 0 < self.schedule_factor <= 1:
+            raise RunError(
+                f"--schedule-factor is {self.schedule_factor:g}", mend="give a number in (0, 1], like 0.9"
+            )
+        if self.schedule_every < 1:
+            raise RunError(
+                f"--schedule-every is {self.schedule_every}", mend="give a number of steps from 1 upwards"
+            )
 
     @property
     def budget(self) -> Budget:

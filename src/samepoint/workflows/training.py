@@ -109,6 +109,7 @@ def train(
         "steps": settings.steps,
         "devices": settings.devices,
         "init": init,
+        "optimizer": settings.optimizer,
         **({"labels": recipe.fingerprint(store)} if isinstance(recipe, Fingerprinted) else {}),
     }
     goes_on = resume and checkpoint_path(out).is_file()
