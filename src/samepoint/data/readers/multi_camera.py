@@ -196,7 +196,7 @@ def _images(folder: Path, camera: str, cache: Path) -> dict[str, Path]:
     videos = [p for p in _shown(folder, VIDEO_SUFFIXES) if p.stem == camera]
     if len(videos) > 1:
         raise DataError(f"camera {camera} has {len(videos)} videos", where=folder, mend="keep one of them")
-    return {path.stem: path for path in all_frames(videos[0], cache)} if videos else {}
+    return {path.stem: path for path in all_frames(videos[0], cache).images} if videos else {}
 
 
 def _shown(folder: Path, suffixes: frozenset[str]) -> list[Path]:

@@ -32,12 +32,12 @@ def read_photos(
     Each folder (below `path`, at any depth) that holds images is a recording of mode "photos", sorted by
     name. A file `masks/NAME.png` beside the photo `NAME.*` masks the object in it (object id 1). `criteria`
     removes blurred images and near-duplicates: by default from a video, not from a folder. Video frames, at
-    most `max_frames`, are extracted into `cache_dir`. What was removed is logged.
+    most `max_frames`, are extracted into `cache_dir`. What was removed is logged, of a video it is a note.
     """
     path = Path(path)
     if path.is_file() and path.suffix.lower() in VIDEO_SUFFIXES:
         folder = (cache_dir or default_cache().parent) / "videos"
-        return Dataset(path, (read_video(path, folder, criteria or QualityFilter(), max_frames),))
+        return read_video(path, folder, criteria or QualityFilter(), max_frames)
     if path.is_file():
         image_size(path)
         return Dataset(path, (Recording(path.stem, "photos", (Moment((View("cam0", path),)),)),))

@@ -3,49 +3,63 @@
 from __future__ import annotations
 
 import hashlib
-import logging
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
 import numpy as np
 
 from samepoint.data.file_kinds import VIDEO_SUFFIXES as VIDEO_SUFFIXES
-from samepoint.data.quality import QualityFilter, measure, select
-from samepoint.data.recording import Moment, Recording, View
+from samepoint.data.quality import QualityFilter, Selection, measure, select
+from samepoint.data.readers.video_times import missing_at_the_end, read_header, timed_frames
+from samepoint.data.recording import Dataset, Moment, Recording, View
 from samepoint.errors import DataError
 from samepoint.files import clear_disk_errors, read_json, write_json
 
 JPEG_QUALITY = 95
-log = logging.getLogger(__name__)
 
 
-def read_video(path: Path, folder: Path, criteria: QualityFilter, max_frames: int) -> Recording:
-    """The kept frames of a video as a recording of mode "photos"; `time` is in seconds from the start.
+def read_video(path: Path, folder: Path, criteria: QualityFilter, max_frames: int) -> Dataset:
+    """The kept frames of a video as a recording of mode "photos"; `time` is the container's, in seconds.
 
-    At most `max_frames`, evenly chosen of those that pass `criteria`. They are kept as JPEG below `folder`.
+    At most `max_frames`, evenly chosen of those that pass `criteria`. They are kept as JPEG below `folder`. The notes
+    say which frames were left out, and what is missing at the end.
     """
-    status = path.stat()
-    key = f"{path.resolve()} {status.st_size} {status.st_mtime_ns} {criteria} {max_frames}"
+    key = f"{_identity(path)} {criteria} {max_frames}"
     target = _extracted(key, folder, lambda draft: _extract(path, draft, criteria, max_frames))
     index = read_json(target / "index.json")
-    log.info("%s: %s", path, index["selection"])
     moments = tuple(
         Moment((View("cam0", target / name),), time=time)
-        for name, time in zip(index["images"], index["times"])
+        for name, time in zip(index["images"], index["times"], strict=True)
     )
-    return Recording(path.stem, "photos", moments)
+    return Dataset(path, (Recording(path.stem, "photos", moments),), notes=tuple(index["notes"]))
 
 
-def all_frames(path: Path, folder: Path) -> list[Path]:
+@dataclass(frozen=True)
+class VideoFrames:
+    """Every frame of a video: its JPEG file and its time (the container's, seconds). `notes`: what is missing."""
+
+    images: tuple[Path, ...]
+    times: tuple[float, ...]
+    notes: tuple[str, ...]
+
+
+def all_frames(path: Path, folder: Path) -> VideoFrames:
     """Every frame of a video as a JPEG file, 000000.jpg and on, kept below `folder`."""
+    target = _extracted(f"{_identity(path)} all", folder, lambda draft: _extract_all(path, draft))
+    index = read_json(target / "index.json")
+    images = tuple(target / name for name in index["images"])
+    return VideoFrames(images, tuple(index["times"]), tuple(index["notes"]))
+
+
+def _identity(path: Path) -> str:
+    """What a file's frames are kept under. The number grows with what the index says."""
     status = path.stat()
-    key = f"{path.resolve()} {status.st_size} {status.st_mtime_ns} all"
-    target = _extracted(key, folder, lambda draft: _extract_all(path, draft))
-    return [target / name for name in read_json(target / "index.json")["images"]]
+    return f"2 {path.resolve()} {status.st_size} {status.st_mtime_ns}"
 
 
 def _extracted(key: str, folder: Path, extract: Callable[[Path], None]) -> Path:
@@ -66,10 +80,23 @@ def _extracted(key: str, folder: Path, extract: Callable[[Path], None]) -> Path:
 
 
 def _extract_all(path: Path, draft: Path) -> None:
-    names = [_write_frame(draft, i, image) for i, (image, _) in enumerate(_frames(path))]
-    if not names:
+    names: list[str] = []
+    times: list[float] = []
+    for image, time in timed_frames(path):
+        names.append(_write_frame(draft, len(names), image))
+        times.append(time)
+    _check_some(path, times)
+    write_json(draft / "index.json", {"images": names, "times": times, "notes": _missing(path, times)})
+
+
+def _check_some(path: Path, times: list[float]) -> None:
+    if not times:
         raise DataError("no frame of this video can be decoded", where=path, mend="convert it to MP4 (H.264)")
-    write_json(draft / "index.json", {"images": names})
+
+
+def _missing(path: Path, times: list[float]) -> list[str]:
+    missing = missing_at_the_end(path, read_header(path), times)
+    return [] if missing is None else [missing]
 
 
 def _write_frame(folder: Path, i: int, image: np.ndarray) -> str:
@@ -81,48 +108,28 @@ def _write_frame(folder: Path, i: int, image: np.ndarray) -> str:
 
 def _extract(path: Path, draft: Path, criteria: QualityFilter, max_frames: int) -> None:
     measures, times = [], []
-    for image, time in _frames(path):
+    for image, time in timed_frames(path):
         measures.append(measure(image))
         times.append(time)
-    if not measures:
-        raise DataError("no frame of this video can be decoded", where=path, mend="convert it to MP4 (H.264)")
+    _check_some(path, times)
     selection = select(measures, criteria)
     chosen = list(selection.kept)
     if len(chosen) > max_frames:
         chosen = [chosen[i] for i in np.linspace(0, len(chosen) - 1, max_frames).round().astype(int)]
     wanted = set(chosen)
-    for i, (image, _) in enumerate(_frames(path)):
+    for i, (image, _) in enumerate(timed_frames(path)):
         if i in wanted:
             _write_frame(draft, i, image)
-    text = str(selection) + (
-        f", of these {len(chosen)} evenly chosen" if len(chosen) < len(selection.kept) else ""
-    )
     index = {
         "images": [f"{i:06d}.jpg" for i in chosen],
         "times": [times[i] for i in chosen],
-        "selection": text,
+        "notes": _missing(path, times) + _left_out(path, selection, len(chosen)),
     }
     write_json(draft / "index.json", index)
 
 
-def _frames(path: Path) -> Iterator[tuple[np.ndarray, float]]:
-    """RGB frames, turned as the file says, with their time in seconds."""
-    capture = cv2.VideoCapture(str(path))
-    try:
-        if not capture.isOpened():
-            mend = "check that it plays, or convert it to MP4 (H.264)"
-            raise DataError(
-                "this video cannot be opened (damaged, truncated or of an unknown codec)",
-                where=path,
-                mend=mend,
-            )
-        rate = capture.get(cv2.CAP_PROP_FPS)
-        number = 0
-        while True:
-            found, image = capture.read()
-            if not found:
-                return
-            yield np.ascontiguousarray(image[..., ::-1]), number / rate if rate > 0 else float(number)
-            number += 1
-    finally:
-        capture.release()
+def _left_out(path: Path, selection: Selection, chosen: int) -> list[str]:
+    kept = len(selection.kept)
+    if chosen == kept and not selection.blurred and not selection.duplicates:
+        return []
+    return [f"{path.name}: {selection}" + (f", of these {chosen} evenly chosen" if chosen < kept else "")]
