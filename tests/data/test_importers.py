@@ -67,6 +67,6 @@ def test_a_bent_image_is_straightened_with_its_depth_and_masks(reader, tmp_path)
 
 def test_nothing_is_left_of_an_import_that_failed(reader, tmp_path):
     (tmp_path / "damaged").mkdir()
-    with pytest.raises(DataError, match="damaged or truncated"):
+    with pytest.raises(DataError, match="is empty"):
         import_dataset("made", tmp_path / "damaged", tmp_path / "out")
     assert {p.name for p in tmp_path.iterdir()} == {"damaged"}

@@ -54,19 +54,24 @@ def test_one_piece_again_changes_nothing_and_empty_stays_empty():
     assert not in_one_piece(np.zeros((4, 5), bool)).any()
 
 
+def photo(tmp_path, height, width):
+    cv2.imwrite(str(tmp_path / "photo.png"), np.zeros((height, width, 3), np.uint8))
+    return tmp_path / "photo.png"
+
+
 def test_any_value_above_zero_is_the_object(tmp_path):
     values = np.zeros((20, 30), np.uint8)
     values[5:15, 4:14] = np.arange(1, 101).reshape(10, 10)
     cv2.imwrite(str(tmp_path / "m.png"), values)
-    assert (read_mask(tmp_path / "m.png", (20, 30)) == (values > 0)).all()
+    assert (read_mask(tmp_path / "m.png", photo(tmp_path, 20, 30)) == (values > 0)).all()
 
 
 def test_another_size_is_refused_with_both(tmp_path):
     cv2.imwrite(str(tmp_path / "m.png"), np.full((20, 30), 255, np.uint8))
     with pytest.raises(DataError, match=r"m\.png: the mask is 30x20 but its image is 40x20; make"):
-        read_mask(tmp_path / "m.png", (20, 40))
+        read_mask(tmp_path / "m.png", photo(tmp_path, 20, 40))
     with pytest.raises(DataError, match="does not exist"):
-        read_mask(tmp_path / "n.png", (20, 40))
+        read_mask(tmp_path / "n.png", photo(tmp_path, 20, 40))
 
 
 @pytest.mark.parametrize(

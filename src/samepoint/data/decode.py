@@ -1,25 +1,33 @@
-"""Image, depth and mask files to arrays. Every file is decoded to its end: a truncated one is an error."""
+"""Views to arrays: images, depth and masks of one size. Files are decoded to their end: a cut-off one is an error."""
 
 from __future__ import annotations
 
-import warnings
+import threading
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import cv2
 import numpy as np
-from PIL import Image, ImageOps
-from PIL.TiffImagePlugin import TiffImageFile
+from jaxtyping import Bool, UInt8, UInt16
+from PIL import Image
 
+from samepoint.data.deep_pixels import deep_image, is_deep_image, turned
+from samepoint.data.depth_files import decode_depth as decode_depth
+from samepoint.data.depth_files import depth_values as depth_values
+from samepoint.data.depth_files import quantise_depth as quantise_depth
+from samepoint.data.depth_registration import registered
 from samepoint.data.file_kinds import IMAGE_SUFFIXES as IMAGE_SUFFIXES
+from samepoint.data.image_files import ORIENTATION as ORIENTATION
+from samepoint.data.image_files import image_size as image_size
+from samepoint.data.image_files import is_large, opened, stored_size, upright
+from samepoint.data.mask_files import decode_labels
+from samepoint.data.mask_files import decode_mask as decode_mask
 from samepoint.data.quantile_files import decode_quantiles
-from samepoint.data.recording import DepthFile, View
+from samepoint.data.recording import Placement, View
 from samepoint.errors import DataError
 from samepoint.types import Size
 
-ORIENTATION = 0x0112
-"""The EXIF tag; values 5 to 8 exchange width and height."""
-DEEP_MODES = ("I;16", "I;16B", "I;16L", "I")
+_one_large = threading.Lock()
 
 
 @dataclass(frozen=True)
@@ -37,90 +45,54 @@ class DecodedView:
     depth_quantiles: np.ndarray | None = None
 
 
-def decode_image(path: Path) -> np.ndarray:
-    """uint8 RGB `h w 3`, turned as its EXIF orientation says. Transparency is dropped, 16 bits become 8."""
-    image = _load(path, "image")
-    if image.mode in DEEP_MODES:
-        grey = (np.asarray(image).astype(np.int64) >> 8).clip(0, 255).astype(np.uint8)
-        return np.repeat(grey[..., None], 3, axis=2)
-    if image.mode == "F":
-        raise DataError("is a floating-point image", where=path, mend="save it as 8-bit PNG or JPEG")
-    return np.asarray(image.convert("RGB"))
-
-
-def decode_mask(path: Path) -> np.ndarray:
-    """bool `h w`: true where the file is not black (a JPEG: brighter than half)."""
-    image = _load(path, "mask")
-    values = np.asarray(
-        image.convert("RGB") if image.mode in ("RGBA", "LA", "PA", "CMYK", "YCbCr") else image
-    )
-    bright = values > (127 if path.suffix.lower() in (".jpg", ".jpeg") else 0)
-    return bright.any(axis=2) if bright.ndim == 3 else bright
-
-
-def decode_depth(depth: DepthFile) -> tuple[np.ndarray, float]:
-    """uint16 units `h w` and metres per unit. Floating-point files (TIFF, .npy) are rounded to 0.1 mm;
-    NaN, infinite and negative values become 0, unknown."""
-    values = depth_values(depth.path)
-    if values.dtype in (np.uint8, np.uint16):
-        return values.astype(np.uint16), depth.metres_per_unit
-    if values.dtype.kind in "iu" and values.max(initial=0) <= 65535:
-        return values.clip(0).astype(np.uint16), depth.metres_per_unit
-    return quantise_depth(values.astype(np.float64) * depth.metres_per_unit)
-
-
-def depth_values(path: Path) -> np.ndarray:
-    """What a depth file holds, `h w`, in its own numbers and unit."""
-    values = _load_npy(path) if path.suffix.lower() == ".npy" else np.asarray(_load(path, "depth image"))
-    if values.ndim != 2:
-        raise DataError(f"depth has shape {values.shape}, not one channel", where=path)
-    return values
-
-
-def quantise_depth(metres: np.ndarray) -> tuple[np.ndarray, float]:
-    """Metres to uint16 units of 0.1 mm, or of 1 mm if something is farther than 6.55 m; unknown is 0."""
-    known = np.where(np.isfinite(metres) & (metres > 0), metres, 0.0)
-    step = 1e-4 if known.max(initial=0.0) <= 65535e-4 else 1e-3
-    units = np.rint(known / step)
-    return np.where(units <= 65535, units, 0).astype(np.uint16), step
-
-
-def image_size(path: Path) -> Size:
-    """(height, width) after EXIF orientation, from the header alone."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            with Image.open(path) as image:
-                width, height = image.size
-                if isinstance(image, TiffImageFile):  # its `size` may or may not be turned already
-                    width, height = int(image.tag_v2[256]), int(image.tag_v2[257])
-                # Asking a PNG for EXIF that it does not announce would decode all of it.
-                silent = image.format == "PNG" and "exif" not in image.info
-                turned = not silent and image.getexif().get(ORIENTATION, 1) >= 5
-    except FileNotFoundError as error:
-        raise DataError("this image does not exist", where=path, mend="check the path") from error
-    except (OSError, ValueError, SyntaxError, KeyError, Image.DecompressionBombError) as error:
-        raise DataError(
-            f"is not a readable image ({error})", where=path, mend="replace or remove it"
-        ) from error
-    return (width, height) if turned else (height, width)
+def decode_image(path: Path) -> UInt8[np.ndarray, "h w 3"]:
+    """RGB, turned as its EXIF orientation says; no transparency; more than 8 bits become 8 (`deep_pixels`)."""
+    return _decode(path, None)[0]
 
 
 def decode_view(view: View, max_size: int | None = None) -> DecodedView:
     """Everything a view has, at most `max_size` pixels along its long side (None: as it is).
 
     Colour is resized by area, depth and labels take the nearest pixel centre. DataError if depth or a mask
-    does not have the image's size.
+    does not have the image's size. Depth and masks that lie as the image's pixels are stored, before its EXIF turn,
+    are turned with it.
     """
-    image = decode_image(view.image)
-    size = (image.shape[0], image.shape[1])
+    image, size = _decode(view.image, max_size)
     depth, metres_per_unit = None, None
     if view.depth is not None:
         depth, metres_per_unit = decode_depth(view.depth)
+        if view.depth.intrinsics is not None and view.intrinsics is not None:
+            depth = registered(depth, view.depth.intrinsics, view.intrinsics, size)
+        depth = _with_image(view.image, size, depth)
         _check_size("depth", depth, size, view.depth.path)
     quantiles = None if view.depth_quantiles is None else decode_quantiles(view.depth_quantiles, size)
     whole = DecodedView(image, depth, metres_per_unit, _labels(view, size), size, quantiles)
     return shrunk(whole, max_size)
+
+
+def mask_fits(image: Path, mask: Path) -> bool:
+    """Whether a mask has the size of its image, as it is shown or as its pixels are stored; from the headers."""
+    stored, orientation = stored_size(image)
+    return image_size(mask) in (stored, image_size(image)) if orientation > 1 else image_size(mask) == stored
+
+
+def placement_mask(
+    image: Path, placement: Placement, size: Size | None = None
+) -> Bool[np.ndarray, "h w"] | None:
+    """The mask of a placement, turned with its `image`, whose size is `size` where that is known already.
+
+    None where there is no mask; DataError if it has not the size of the image.
+    """
+    if placement.mask is None:
+        return None
+    size = size or image_size(image)
+    if placement.label is None:
+        mask = decode_mask(placement.mask)
+    else:
+        mask = decode_labels(placement.mask) == placement.label
+    mask = _with_image(image, size, mask, placement.as_stored)
+    _check_size("mask", mask, size, placement.mask)
+    return mask
 
 
 def shrunk(arrays: DecodedView, max_size: int | None) -> DecodedView:
@@ -158,16 +130,48 @@ def resize_nearest(values: np.ndarray, size: Size) -> np.ndarray:
     return values[..., rows[:, None], columns[None]]
 
 
-def _labels(view: View, size: Size) -> np.ndarray | None:
+def _decode(path: Path, max_size: int | None) -> tuple[UInt8[np.ndarray, "h w 3"], Size]:
+    """The image and its size; one beyond Pillow's limit comes no larger than `max_size`."""
+    with opened(path) as image:
+        if is_deep_image(image):
+            pixels = deep_image(path)
+            return pixels, (pixels.shape[0], pixels.shape[1])
+        if image.mode == "F":
+            mend = "save it as 8-bit PNG or JPEG"
+            raise DataError("is a floating-point image", where=path, mend=mend)
+        if is_large((image.size[1], image.size[0])):
+            with _one_large:
+                return _large(path, image, max_size)
+        pixels = np.asarray(upright(image).convert("RGB"))
+    return pixels, (pixels.shape[0], pixels.shape[1])
+
+
+def _large(path: Path, image: Image.Image, max_size: int | None) -> tuple[UInt8[np.ndarray, "h w 3"], Size]:
+    size = image_size(path)
+    small = fitted_size(size, max_size)
+    if small != size:  # JPEG is decoded at a half, a quarter or an eighth, if that is enough
+        image.draft(None, (2 * max(small), 2 * max(small)))
+    pixels = np.asarray(upright(image).convert("RGB"))
+    return cv2.resize(pixels, (small[1], small[0]), interpolation=cv2.INTER_AREA), size
+
+
+def _labels(view: View, size: Size) -> UInt8[np.ndarray, "h w"] | UInt16[np.ndarray, "h w"] | None:
     if all(placement.mask is None for placement in view.placements):
         return None
     labels = np.zeros(size, dtype=np.uint8 if len(view.placements) < 256 else np.uint16)
     for k, placement in enumerate(view.placements):
-        if placement.mask is not None:
-            mask = decode_mask(placement.mask)
-            _check_size("mask", mask, size, placement.mask)
+        mask = placement_mask(view.image, placement, size)
+        if mask is not None:
             labels[mask] = k + 1
     return labels
+
+
+def _with_image(image: Path, size: Size, values: np.ndarray, as_stored: bool = False) -> np.ndarray:
+    """Values that lie as the image's pixels are stored, turned as its EXIF orientation says."""
+    if values.shape == size and not as_stored:
+        return values
+    stored, orientation = stored_size(image)
+    return turned(values, orientation) if orientation > 1 and values.shape == stored else values
 
 
 def _check_size(what: str, values: np.ndarray, size: Size, path: Path) -> None:
@@ -175,26 +179,3 @@ def _check_size(what: str, values: np.ndarray, size: Size, path: Path) -> None:
         got, want = (f"{s[1]}x{s[0]}" for s in (values.shape, size))
         mend = f"make the {what} as large as its image, or remove it"
         raise DataError(f"the {what} is {got} but its image is {want}", where=path, mend=mend)
-
-
-def _load(path: Path, what: str) -> Image.Image:
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            with Image.open(path) as image:
-                image.load()
-                return ImageOps.exif_transpose(image)
-    except FileNotFoundError as error:
-        raise DataError(f"this {what} does not exist", where=path, mend="check the path") from error
-    except (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError) as error:
-        mend = "replace or remove the file"
-        raise DataError(f"this {what} is damaged or truncated ({error})", where=path, mend=mend) from error
-
-
-def _load_npy(path: Path) -> np.ndarray:
-    try:
-        return np.load(path, allow_pickle=False)
-    except FileNotFoundError as error:
-        raise DataError("this depth image does not exist", where=path, mend="check the path") from error
-    except (OSError, ValueError, EOFError) as error:
-        raise DataError(f"is not a readable array ({error})", where=path, mend="replace the file") from error

@@ -13,6 +13,8 @@ import torch
 from samepoint.data.bop_writer import BopWriter, ObjectMesh, WrittenView
 from samepoint.data.corrections import Corrections, corrected
 from samepoint.data.decode import DecodedView
+from samepoint.data.deep_pixels import is_deep
+from samepoint.data.image_files import is_heif
 from samepoint.data.mesh import load_mesh
 from samepoint.data.readers.bask import read_bask
 from samepoint.data.readers.blenderproc import read_blenderproc
@@ -25,7 +27,7 @@ from samepoint.data.readers.nerf_supervision import read_nerf_supervision
 from samepoint.data.readers.nerfstudio import read_nerfstudio
 from samepoint.data.readers.pdc import read_pdc
 from samepoint.data.readers.tum import read_tum
-from samepoint.data.recording import Dataset, ObjectModel, View
+from samepoint.data.recording import Dataset, DepthFile, ObjectModel, View
 from samepoint.data.straight import decode_straight
 from samepoint.data.takes import with_takes
 from samepoint.errors import DataError, one_of
@@ -55,6 +57,8 @@ FORMATS: dict[str, Reader] = {
     "lerobot": read_lerobot,
 }
 """What `samepoint data import` reads, by name."""
+COPIED = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff"})
+"""Images that are copied as they are; others are written as PNG."""
 
 
 def import_dataset(form: str, source: Path, out: Path, corrections: Corrections | None = None) -> Dataset:
@@ -113,9 +117,9 @@ def written_view(view: View) -> WrittenView:
 
 def with_arrays(view: View, arrays: DecodedView) -> WrittenView:
     """The same with `arrays`, which are straight, in place of what the view's files hold. An image or a depth image
-    that was straight in its file is copied all the same."""
+    that was straight in its file, and of a kind that other programs read, is copied all the same."""
     depth, bent = view.depth, view.lens is not None and not view.lens.straight
-    exact = depth is not None and depth.path.suffix.lower() == ".png" and not bent
+    exact = not bent and depth is not None and _exact(depth)
     metres = (
         None
         if arrays.depth is None or arrays.metres_per_unit is None
@@ -123,7 +127,7 @@ def with_arrays(view: View, arrays: DecodedView) -> WrittenView:
     )
     return WrittenView(
         view.camera,
-        arrays.image if bent else view.image,
+        arrays.image if bent or not _plain(view.image) else view.image,
         view.intrinsics,
         view.world_from_camera,
         depth if exact else metres,
@@ -132,3 +136,12 @@ def with_arrays(view: View, arrays: DecodedView) -> WrittenView:
         [p.visible_fraction for p in view.placements],
         arrays.depth_quantiles,
     )
+
+
+def _plain(image: Path) -> bool:
+    """Whether a file can be copied: of a usual kind, and of 8 bits (of others the white depends on the series)."""
+    return image.suffix.lower() in COPIED and not is_heif(image) and not is_deep(image)
+
+
+def _exact(depth: DepthFile) -> bool:
+    return depth.path.suffix.lower() == ".png" and depth.unknown is None and depth.intrinsics is None

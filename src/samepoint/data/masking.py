@@ -8,23 +8,24 @@ import cv2
 import numpy as np
 from jaxtyping import Bool
 
-from samepoint.data.decode import decode_mask
+from samepoint.data.decode import image_size, placement_mask
+from samepoint.data.mask_turning import turning_of
+from samepoint.data.recording import Placement
 from samepoint.errors import DataError
-from samepoint.types import Size
 
 FEWEST = 50
 """Pixels below which a mask is refused."""
 
 
-def read_mask(path: Path, size: Size) -> Bool[np.ndarray, "h w"]:
-    """A mask file of an image of this size: true where the file is not black (a JPEG: brighter than half).
+def read_mask(path: Path, image: Path) -> Bool[np.ndarray, "h w"]:
+    """The mask file of an image: true on the object (`mask_files`), turned where the image has an EXIF orientation.
 
     Raises DataError if it has another size, and what `check_mask` raises.
     """
-    mask = decode_mask(path)
-    if mask.shape != size:
-        what = f"the mask is {mask.shape[1]}x{mask.shape[0]} but its image is {size[1]}x{size[0]}"
-        raise DataError(what, where=path, mend="make the mask as large as its image")
+    size = image_size(image)
+    as_stored = path in turning_of([(image, path)]).as_stored
+    mask = placement_mask(image, Placement(1, mask=path, as_stored=as_stored), size)
+    assert mask is not None
     check_mask(mask, path)
     return mask
 

@@ -26,20 +26,27 @@ Split = Literal["train", "validation", "test"]
 
 @dataclass(frozen=True)
 class Placement:
-    """One object in one view. `mask` is its visible part (8-bit PNG, 255 on the object)."""
+    """One object in one view. `mask` is its visible part (8-bit PNG, 255 on the object); with `label` the file
+    numbers several objects, and this one is where it holds `label`. `as_stored`: the mask lies as the image's pixels
+    are stored, not as its EXIF orientation shows them."""
 
     object_id: int
     camera_from_object: Float[Tensor, "4 4"] | None = None
     mask: Path | None = None
     visible_fraction: float | None = None
+    label: int | None = None
+    as_stored: bool = False
 
 
 @dataclass(frozen=True)
 class DepthFile:
-    """A depth image: 16-bit PNG of `metres_per_unit`, 0 where unknown."""
+    """A depth image (see `depth_files`) of `metres_per_unit`, 0 and the value `unknown` where unknown. `intrinsics`:
+    the camera matrix of a depth image that has another size than its colour image, and the same centre and axes."""
 
     path: Path
     metres_per_unit: float
+    unknown: int | None = None
+    intrinsics: Float[Tensor, "3 3"] | None = None
 
 
 @dataclass(frozen=True)

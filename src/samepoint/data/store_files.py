@@ -30,7 +30,7 @@ from samepoint.errors import DataError
 from samepoint.files import clear_disk_errors, read_json, write_json
 from samepoint.types import Size
 
-LAYOUT = 1
+LAYOUT = 2
 ABANDONED_AFTER = 24 * 3600.0
 """Seconds after which a half-built folder is taken for that of a killed process and removed."""
 
@@ -197,12 +197,17 @@ def _remove_abandoned(cache: Path) -> None:
             shutil.rmtree(draft, ignore_errors=True)
 
 
-def _files(view: View) -> Iterator[tuple[str, Path, float | int]]:
+def _files(view: View) -> Iterator[tuple[str, Path, float | int | str]]:
+    """Kind, path and how each is read."""
     yield "image", view.image, 0
     if view.depth is not None:
-        yield "depth image", view.depth.path, view.depth.metres_per_unit
+        depth = view.depth
+        more = "" if depth.unknown is None else f" unknown {depth.unknown}"
+        more += "" if depth.intrinsics is None else f" {depth.intrinsics.tolist()}"
+        yield "depth image", depth.path, f"{depth.metres_per_unit}{more}"
     if view.depth_quantiles is not None:
         yield "file of depth quantiles", view.depth_quantiles.path, view.depth_quantiles.metres_per_unit
     for k, placement in enumerate(view.placements):
         if placement.mask is not None:
-            yield "mask", placement.mask, k
+            more = "" if placement.label is None else f" label {placement.label}"
+            yield "mask", placement.mask, f"{k}{more}{' as stored' * placement.as_stored}"

@@ -10,9 +10,10 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float, Float32, UInt8
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageOps
 from torch import Tensor
 
+from samepoint.data.decode import decode_image
 from samepoint.errors import DataError
 from samepoint.types import Size
 
@@ -33,12 +34,13 @@ def image_array(image: ImageLike) -> UInt8[np.ndarray, "h w 3"] | Float32[np.nda
     """RGB, uint8 or float in [0, 1]; the caller's own array where that is what was given. The EXIF orientation of
     files and PIL images is applied.
 
-    Grey and palette files become RGB; transparency is dropped. Arrays are never guessed at: DataError for
-    grey, four-channel or channel-swapped arrays, for other types, and for floats outside [0, 1]. It cannot
-    tell BGR (what `cv2.imread` returns) from RGB.
+    Files are decoded as in training (`data.decode`): grey and palette files become RGB, transparency is dropped, 10
+    or 12 bits in a file of 16 become 8. Arrays are never guessed at: DataError for grey, four-channel or
+    channel-swapped arrays, for other types, and for floats outside [0, 1]. It cannot tell BGR (what `cv2.imread`
+    returns) from RGB.
     """
     if isinstance(image, str | os.PathLike):
-        return _checked(_read(Path(image)))
+        return _checked(decode_image(Path(image)))
     if isinstance(image, Image.Image):
         return _checked(_from_pil(image, where=getattr(image, "filename", None) or None))
     if isinstance(image, np.ndarray):
@@ -80,18 +82,6 @@ def resized(image: Float[Tensor, "*b 3 h w"], size: Size) -> Float[Tensor, "*b 3
     flat = image.reshape(-1, *image.shape[-3:])
     small = F.interpolate(flat, size=size, mode="bilinear", antialias=True, align_corners=False)
     return small.reshape(*image.shape[:-2], *size).clamp(0, 1)
-
-
-def _read(path: Path) -> np.ndarray:
-    try:
-        with Image.open(path) as image:
-            return _from_pil(image, where=path)
-    except FileNotFoundError as error:
-        raise DataError("there is no such image", where=path, mend="check the path") from error
-    except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
-        raise DataError(
-            f"cannot be read as an image ({error})", where=path, mend="give a PNG or JPEG file"
-        ) from error
 
 
 def _from_pil(image: Image.Image, where: object) -> np.ndarray:

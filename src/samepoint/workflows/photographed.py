@@ -120,7 +120,7 @@ def _mask(
 ) -> tuple[Bool[np.ndarray, "h w"], str]:
     """The mask of the k-th photo and what it comes from."""
     if options.mask:
-        return read_mask(options.mask[k], image_size(image)), options.mask[k].name
+        return read_mask(options.mask[k], image), options.mask[k].name
     pixels = decode_image(image)
     box = options.box[k] if options.box else None
     if segmenter is None:

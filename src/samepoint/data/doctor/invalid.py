@@ -10,6 +10,7 @@ import numpy as np
 from jaxtyping import UInt16
 
 from samepoint.data.decode import decode_depth, image_size
+from samepoint.data.depth_files import depth_size
 from samepoint.data.doctor.findings import Finding
 from samepoint.data.doctor.footage import Footage, evenly
 from samepoint.data.recording import View
@@ -100,7 +101,7 @@ def _sizes(footage: Footage, numbers: Sequence[int]) -> Finding | None:
         return None
     depth, image = wrong[0].depth, wrong[0].image
     assert depth is not None
-    shown = [f"{size[1]}x{size[0]}" for size in map(image_size, (depth.path, image))]
+    shown = [f"{size[1]}x{size[0]}" for size in (depth_size(depth.path), image_size(image))]
     sentence = f"depth is {shown[0]} but {image.name} is {shown[1]}"
     mend = "register depth to the colour camera, at the size of its images"
     return Finding(CHECK, "fault", sentence, mend, tuple(view.image.name for view in wrong))
@@ -113,6 +114,6 @@ def with_fitting_depth(footage: Footage) -> Footage:
 
 
 def _fits(view: View) -> bool:
-    if view.depth is None or view.depth.path.suffix.lower() == ".npy":
+    if view.depth is None or view.depth.intrinsics is not None:
         return True
-    return image_size(view.depth.path) == image_size(view.image)
+    return depth_size(view.depth.path) == image_size(view.image)

@@ -8,9 +8,10 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from samepoint.data.decode import decode_mask, image_size
+from samepoint.data.decode import image_size, mask_fits
 from samepoint.data.doctor.findings import Finding
 from samepoint.data.doctor.footage import Footage, evenly
+from samepoint.data.mask_files import decode_mask
 from samepoint.errors import DataError
 
 CHECK = "masks"
@@ -40,12 +41,12 @@ def check_masks(footage: Footage) -> Finding:
         (view.image, placement.mask)
         for view in footage.views
         for placement in view.placements
-        if placement.mask is not None
+        if placement.mask is not None and placement.label is None
     ]
     if not named:
         return Finding(CHECK, "not applicable", "there are no masks")
     chosen = [named[i] for i in evenly(range(len(named)), FILES)]
-    other_size = [(image, mask) for image, mask in chosen if image_size(image) != image_size(mask)]
+    other_size = [(image, mask) for image, mask in chosen if not mask_fits(image, mask)]
     if other_size:
         image, mask = other_size[0]
         shown = [f"{size[1]}x{size[0]}" for size in map(image_size, (mask, image))]
@@ -83,10 +84,11 @@ def _of_values(files: list[MaskFile]) -> Finding:
 
 
 def _read(path: Path) -> MaskFile:
-    covered = float(decode_mask(path).mean())
+    mask = decode_mask(path)
+    covered = float(mask.mean())
     try:
         with Image.open(path) as image:
-            values = np.asarray(image)
+            values = mask * 255 if image.has_transparency_data else np.asarray(image)
     except (OSError, ValueError) as error:
         raise DataError(f"cannot be read ({error})", where=path) from error
     values = values.max(2) if values.ndim == 3 else values.astype(np.int64)

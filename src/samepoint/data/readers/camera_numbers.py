@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import warnings
 from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float
-from PIL import Image
 from torch import Tensor
 
 from samepoint.data.checks import intrinsics_from, numbers
-from samepoint.data.decode import ORIENTATION, image_size
+from samepoint.data.image_files import image_size, is_turned
 from samepoint.errors import DataError
 from samepoint.geometry.lenses import Lens, LensModel
 
@@ -40,7 +38,7 @@ def check_image(image: Path, width: object, height: object, where: object) -> No
 
     An EXIF orientation is refused: calibration programs do not apply it, but every viewer and we do.
     """
-    if _turned(image):
+    if is_turned(image):
         mend = (
             "save the image turned, or remove the tag (exiftool -Orientation= FILE): calibration ignores it"
         )
@@ -52,14 +50,3 @@ def check_image(image: Path, width: object, height: object, where: object) -> No
         if wanted is not None and numbers([wanted], 1, where)[0] != is_:
             what = f"is for images {wanted} pixels {name}, but {image.name} is {size[1]}x{size[0]}"
             raise DataError(what, where=where, mend="give the intrinsics of the images as they are")
-
-
-def _turned(path: Path) -> bool:
-    try:
-        with warnings.catch_warnings(), Image.open(path) as image:
-            warnings.simplefilter("ignore")
-            # Asking a PNG for EXIF that it does not announce would decode all of it.
-            silent = image.format == "PNG" and "exif" not in image.info
-            return not silent and image.getexif().get(ORIENTATION, 1) not in (0, 1)
-    except (OSError, ValueError, SyntaxError, KeyError, Image.DecompressionBombError):
-        return False  # `image_size` says what is wrong
