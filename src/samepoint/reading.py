@@ -14,13 +14,17 @@ import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TypeVar
 
-from samepoint.errors import DataError
+from samepoint.errors import DataError, SamepointError
 
 HEAD = 1024
 """Bytes at a file's start that tell pointers and web pages. A pointer is never longer."""
 LFS = b"version https://git-lfs.github.com/spec/"
 WEB_PAGE = re.compile(rb"\s*(<!doctype html|<html[\s>])", re.IGNORECASE)
+READING = (errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG)
+"""Errors that have a line of their own, whoever met them."""
+Refusal = TypeVar("Refusal", bound=SamepointError)
 log = logging.getLogger(__name__)
 _named: set[str] = set()
 """Folders that were named as passed over: each is named once."""
@@ -60,6 +64,12 @@ def explain_unreadable(path: Path) -> DataError | None:
     return None if reason is None else DataError(reason[0], where=path, mend=reason[1])
 
 
+def explained(otherwise: Refusal, path: Path) -> Refusal:
+    """`otherwise`, or an error of its kind that says why `path` cannot be read where that is known."""
+    found = explain_unreadable(path)
+    return otherwise if found is None else type(otherwise)(found.what, where=found.where, mend=found.mend)
+
+
 def unreadable(path: Path, error: BaseException) -> DataError:
     """The line for an error of the file system: why `path`, or the file that the error names, cannot be read."""
     named = getattr(error, "filename", None)
@@ -79,6 +89,18 @@ def unreadable(path: Path, error: BaseException) -> DataError:
     reason = getattr(error, "strerror", None) or str(error)
     return DataError(
         f"cannot be read ({reason})", where=path, mend="check the path, the disk or the network drive"
+    )
+
+
+def of_file_system(error: OSError) -> SamepointError:
+    """The line for any error of the file system, of reading or writing."""
+    if error.filename is not None and error.errno in READING:
+        return unreadable(Path(os.fsdecode(error.filename)), error)
+    mend = {errno.ENOSPC: "free some space", errno.EROFS: "choose a folder you may write to"}
+    return SamepointError(
+        error.strerror or str(error) or type(error).__name__,
+        where=error.filename,
+        mend=mend.get(error.errno or 0, "check the disk, its rights and the paths given"),
     )
 
 

@@ -10,6 +10,8 @@ from importlib import import_module
 from typing import Any
 
 from samepoint.errors import SamepointError, one_of
+from samepoint.reading import of_file_system
+from samepoint.surroundings import prepare
 
 COMMANDS: dict[str, tuple[str, str, str]] = {
     "demo": ("samepoint.cli.demo", "DemoCommand", "render, train, evaluate and report: see it work"),
@@ -51,12 +53,15 @@ def run(arguments: list[str]) -> int:
     except SamepointError as error:
         print(f"samepoint: {error}", file=sys.stderr)
         return 2
+    except OSError as error:  # what no reader or writer has turned into a line of its own
+        if isinstance(error, BrokenPipeError):  # who read the output has seen enough
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return 0
+        print(f"samepoint: {of_file_system(error)}", file=sys.stderr)
+        return 2
     except KeyboardInterrupt:
         print("samepoint: stopped; a training goes on with --resume", file=sys.stderr)
         return 130
-    except BrokenPipeError:  # who read the output has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
     except SystemExit as error:  # help, or options that do not parse
         return error.code if isinstance(error.code, int) else 2
     return 0
@@ -86,6 +91,7 @@ def _prepare() -> None:
     """
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     os.environ.setdefault("GOMP_SPINCOUNT", "1000")
+    prepare()
     # Libraries' advice to programmers is no help to who runs a command.
     warnings.filterwarnings("ignore", module=r"lightning|torch|kornia|timm")
     logging.getLogger("lightning").setLevel(logging.ERROR)

@@ -13,6 +13,7 @@ from torch import Tensor
 from samepoint.data.recording import ObjectModel
 from samepoint.errors import DataError
 from samepoint.files import write_whole
+from samepoint.reading import read_bytes
 
 TYPES = {
     "char": "i1", "int8": "i1", "uchar": "u1", "uint8": "u1", "short": "i2", "int16": "i2", "ushort": "u2",
@@ -66,10 +67,7 @@ def read_ply(path: Path, *, scale: float = 1.0) -> Mesh:
 
     Vertices are multiplied by `scale`. A point cloud gives an empty `faces`. DataError on a damaged file.
     """
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise DataError("this mesh cannot be read", where=path, mend="check the path") from error
+    content = read_bytes(path)
     try:
         order, elements, body = _header(content)
         tables = _ascii(elements, body) if order == "=" else _binary(elements, body, order)

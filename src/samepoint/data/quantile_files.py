@@ -12,6 +12,7 @@ from jaxtyping import Float16
 
 from samepoint.data.recording import DepthQuantiles
 from samepoint.errors import DataError
+from samepoint.reading import explain_unreadable
 from samepoint.types import Size
 
 QUANTILES = 8
@@ -47,7 +48,8 @@ def _load(path: Path) -> np.ndarray:
     except FileNotFoundError as error:
         raise DataError("this file does not exist", where=path, mend="check the path") from error
     except (OSError, ValueError, EOFError) as error:
-        raise DataError(f"is not a readable array ({error})", where=path, mend=MEND) from error
+        what = f"is not a readable array ({error})"
+        raise explain_unreadable(path) or DataError(what, where=path, mend=MEND) from error
     if not isinstance(values, np.ndarray) or values.ndim != 3 or len(values) == 0:
         shape = getattr(values, "shape", "not one array")
         raise DataError(f"depth quantiles are {shape}, not m h w", where=path, mend=MEND)

@@ -28,6 +28,7 @@ from samepoint.data.recording import Dataset, View
 from samepoint.data.straight import decode_straight
 from samepoint.errors import DataError
 from samepoint.files import clear_disk_errors, read_json, write_json
+from samepoint.surroundings import cache_root
 from samepoint.types import Size
 
 LAYOUT = 2
@@ -51,9 +52,8 @@ class Entry:
 
 
 def default_cache() -> Path:
-    """`$XDG_CACHE_HOME/samepoint/frames`, or the same below `~/.cache`."""
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(base) / "samepoint" / "frames"
+    """`$XDG_CACHE_HOME/samepoint/frames`, or the same below `~/.cache` (`surroundings.cache_root`)."""
+    return cache_root() / "frames"
 
 
 def fingerprint(dataset: Dataset, max_size: int | None) -> str:

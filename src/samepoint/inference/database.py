@@ -18,6 +18,7 @@ import numpy as np
 from jaxtyping import Float32
 
 from samepoint.errors import DataError, RunError
+from samepoint.reading import explained
 from samepoint.types import Size
 
 APPLICATION_ID = 0x53504B50  # "SPKP": marks the file as a keypoint database
@@ -216,15 +217,15 @@ class KeypointDatabase:
         try:
             yield
         except sqlite3.OperationalError as error:
-            raise RunError(
-                f"cannot be used as a keypoint database ({error})",
-                where=self.path,
-                mend="check that the file may be read and written and that no other program keeps it locked",
-            ) from error
+            mend = "check that the file may be read and written and that no other program keeps it locked"
+            what = f"cannot be used as a keypoint database ({error})"
+            raise self._refusal(what, mend) from error
         except sqlite3.DatabaseError as error:
-            raise RunError(
-                f"is not a keypoint database ({error})", where=self.path, mend="name another file"
-            ) from error
+            raise self._refusal(f"is not a keypoint database ({error})", "name another file") from error
+
+    def _refusal(self, what: str, mend: str) -> RunError:
+        refusal = RunError(what, where=self.path, mend=mend)
+        return explained(refusal, self.path) if self.path.exists() else refusal
 
     def _reference(self, name: str, row: Sequence[object]) -> Reference:
         identity, network, dim, blob, u, v, height, width, file, digest, when = row

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from samepoint.errors import ModelError
 from samepoint.models import shipped
+from samepoint.reading import explained
 
 if TYPE_CHECKING:
     from samepoint.models.network import DescriptorNetwork
@@ -45,12 +46,12 @@ def read_weights(path: Path) -> dict[str, Tensor]:
             return safetensors.torch.load_file(path)
         loaded = torch.load(path, map_location="cpu", weights_only=True)
     except (SafetensorError, RuntimeError, ValueError, EOFError, OSError, KeyError) as error:
-        raise ModelError(
-            "is not a readable weights file", where=path, mend="download or save it again"
-        ) from error
+        refusal = ModelError("is not a readable weights file", where=path, mend="download or save it again")
+        raise explained(refusal, path) from error
     except Exception as error:  # pickle.UnpicklingError has no narrower public base
         line = "holds more than tensors and is not loaded"
-        raise ModelError(line, where=path, mend="save its state_dict as .safetensors") from error
+        refusal = ModelError(line, where=path, mend="save its state_dict as .safetensors")
+        raise explained(refusal, path) from error
     for key in ("state_dict", "model"):
         if isinstance(loaded, Mapping) and isinstance(loaded.get(key), Mapping):
             loaded = loaded[key]

@@ -21,6 +21,7 @@ from samepoint.models.network import DescriptorNetwork
 from samepoint.models.precision import bfloat16_pays
 from samepoint.models.shipped import is_shipped, shipped_config
 from samepoint.models.unet import HeatmapNetwork, UNetConfig
+from samepoint.reading import explained
 
 FORMAT, VERSION = "samepoint-run", 1
 MODEL, CONFIG = "model.safetensors", "config.json"
@@ -131,8 +132,9 @@ def load_whole(folder: str | Path, device: str | torch.device = "cpu") -> Networ
         raise RunError(str(error), where=folder / CONFIG) from error
     try:
         _load_state(network, safetensors.torch.load_file(path))
-    except SafetensorError as error:
-        raise RunError("is not a readable weights file", where=path, mend="train the run again") from error
+    except (SafetensorError, OSError) as error:
+        refusal = RunError("is not a readable weights file", where=path, mend="train the run again")
+        raise explained(refusal, path) from error
     except RuntimeError as error:
         line = f"weights do not fit the network of {CONFIG}"
         raise RunError(line, where=path, mend="take both files from one run") from error

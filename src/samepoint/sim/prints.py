@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 
 from samepoint.errors import DataError
+from samepoint.reading import explain_unreadable
 from samepoint.sim import patterns as pat
 from samepoint.sim.families import Family
 from samepoint.sim.patterns import FONTS, Colour, Number, Picture
@@ -100,7 +101,8 @@ def read_texture_folder(folder: Path) -> tuple[Path, ...]:
 def _crop(generator: np.random.Generator, path: Path, size: tuple[int, int]) -> Picture:
     image = cv2.imread(str(path), cv2.IMREAD_COLOR)
     if image is None:
-        raise DataError("cannot be read as an image", where=path, mend="remove it from the texture folder")
+        mend = "remove it from the texture folder"
+        raise explain_unreadable(path) or DataError("cannot be read as an image", where=path, mend=mend)
     h, w = image.shape[:2]
     scale = min(h / size[0], w / size[1]) * generator.uniform(0.6, 1.0)
     ch, cw = max(1, int(size[0] * scale)), max(1, int(size[1] * scale))

@@ -10,6 +10,7 @@ import torch
 
 from samepoint.errors import DataError, RunError, SamepointError
 from samepoint.files import written_whole
+from samepoint.reading import explained
 
 VERSION = 2
 
@@ -40,7 +41,8 @@ def read_checkpoint(run: Path) -> dict[str, Any]:
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:
-        raise RunError(f"the checkpoint cannot be read ({_reason(error)})", where=path) from error
+        what = f"the checkpoint cannot be read ({_reason(error)})"
+        raise explained(RunError(what, where=path), path) from error
     if not isinstance(state, dict) or state.get("version") != VERSION:
         raise RunError(
             "the checkpoint is of another version", where=path, mend="train anew into another folder"

@@ -13,6 +13,7 @@ from samepoint.data.doctor.findings import Finding
 from samepoint.data.doctor.footage import Footage, evenly
 from samepoint.data.mask_files import decode_mask
 from samepoint.errors import DataError
+from samepoint.reading import explain_unreadable
 
 CHECK = "masks"
 FILES = 60
@@ -90,7 +91,7 @@ def _read(path: Path) -> MaskFile:
         with Image.open(path) as image:
             values = mask * 255 if image.has_transparency_data else np.asarray(image)
     except (OSError, ValueError) as error:
-        raise DataError(f"cannot be read ({error})", where=path) from error
+        raise explain_unreadable(path) or DataError(f"cannot be read ({error})", where=path) from error
     values = values.max(2) if values.ndim == 3 else values.astype(np.int64)
     levels, counts = np.unique(values, return_counts=True)
     between = float(counts[(levels != 0) & (levels != levels[-1])].sum() / values.size)

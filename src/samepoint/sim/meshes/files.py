@@ -10,6 +10,7 @@ from jaxtyping import Float
 
 from samepoint.data.readers.extra_packages import package
 from samepoint.errors import DataError
+from samepoint.reading import explain_unreadable
 
 SUFFIXES = (".obj", ".ply", ".glb")
 MEND = "export it again, or take it out of the folder"
@@ -59,9 +60,9 @@ def read_parts(path: Path) -> list[tuple[Any, Float[np.ndarray, "4 4"]]]:
         raise
     except Exception as error:  # trimesh raises whatever its parsers stumble over
         line = f"cannot be read as a mesh ({_first_line(error)})"
-        raise DataError(line, where=path, mend=MEND) from error
+        raise explain_unreadable(path) or DataError(line, where=path, mend=MEND) from error
     if not parts:
-        raise DataError("holds no triangles", where=path, mend=MEND)
+        raise explain_unreadable(path) or DataError("holds no triangles", where=path, mend=MEND)
     up = np.array([[1.0, 0, 0, 0], [0, 0, -1, 0], [0, 1, 0, 0], [0, 0, 0, 1]])
     turn = up if path.suffix.lower() == ".glb" else np.eye(4)
     return [(_outwards(mesh, pose), turn @ pose) for mesh, pose in parts]

@@ -14,6 +14,7 @@ from torch import Tensor
 from samepoint.data.checks import checked_poses, numbers
 from samepoint.data.readers.quaternions import rotation_from_quaternion
 from samepoint.errors import DataError
+from samepoint.reading import explain_unreadable
 
 AGAIN = "copy or record the file again"
 
@@ -26,10 +27,12 @@ def load_dat(path: Path) -> Any:
         what = (
             "holds a TensorDict" if "tensordict" in str(error) else "holds more than tensors, or is damaged"
         )
-        raise DataError(what, where=path, mend="save a tensor with torch.save") from error
+        mend = "save a tensor with torch.save"
+        raise explain_unreadable(path) or DataError(what, where=path, mend=mend) from error
     except (OSError, RuntimeError, EOFError, ValueError, LookupError, TypeError) as error:
         line = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise DataError(f"is not a readable tensor file ({line})", where=path, mend=AGAIN) from error
+        what = f"is not a readable tensor file ({line})"
+        raise explain_unreadable(path) or DataError(what, where=path, mend=AGAIN) from error
 
 
 def load_image(path: Path, size: tuple[int, int]) -> np.ndarray | None:

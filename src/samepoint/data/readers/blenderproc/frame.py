@@ -17,6 +17,7 @@ from torch import Tensor
 
 from samepoint.data.readers.extra_packages import package
 from samepoint.errors import DataError
+from samepoint.reading import explain_unreadable
 
 KEYS = (
     "colors",
@@ -44,7 +45,8 @@ def read_content(path: Path) -> dict[str, Any]:
             values = {key: item[()] for key in KEYS if isinstance(item := file.get(key), h5py.Dataset)}
             present = sorted(file)
     except (OSError, RuntimeError) as error:
-        raise DataError(f"is not a readable HDF5 file ({error})", where=path, mend=AGAIN) from error
+        what = f"is not a readable HDF5 file ({error})"
+        raise explain_unreadable(path) or DataError(what, where=path, mend=AGAIN) from error
     if "colors" not in values:
         what = f"has no key colors, only: {', '.join(present) or 'nothing'}"
         raise DataError(what, where=path, mend="write colour; of a stereo pair write one camera")

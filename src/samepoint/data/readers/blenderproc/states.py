@@ -25,6 +25,7 @@ from samepoint.data.readers.blenderproc.frame import parsed
 from samepoint.data.readers.camera_file import CAMERA_FILE, read_camera_file
 from samepoint.data.readers.camera_numbers import pinhole
 from samepoint.errors import DataError
+from samepoint.reading import explain_unreadable
 from samepoint.types import Size
 
 
@@ -103,7 +104,8 @@ def _side_file(path: Path) -> Any:
     try:
         text = np.load(path, allow_pickle=False)[()]
     except (OSError, ValueError, EOFError) as error:
-        raise DataError(f"is not a readable array ({error})", where=path, mend="render again") from error
+        what = f"is not a readable array ({error})"
+        raise explain_unreadable(path) or DataError(what, where=path, mend="render again") from error
     return parsed(text, "campose", path)
 
 

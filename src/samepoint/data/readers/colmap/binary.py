@@ -8,6 +8,7 @@ from pathlib import Path
 
 from samepoint.data.readers.colmap.model import EXPORT, MODELS, ColmapCamera, ColmapImage, unknown_model
 from samepoint.errors import DataError
+from samepoint.reading import read_bytes
 
 NAMES = {number: name for name, (number, _) in MODELS.items()}
 POINT = struct.calcsize("<ddQ")
@@ -44,10 +45,7 @@ class _Bytes:
 
     def __init__(self, path: Path) -> None:
         self.path, self.at = path, 0
-        try:
-            self.content = path.read_bytes()
-        except OSError as error:
-            raise DataError(f"cannot be read ({error.strerror})", where=path) from error
+        self.content = read_bytes(path)
 
     def take(self, form: str) -> tuple:
         """The next values of a struct format."""

@@ -23,6 +23,7 @@ import torch
 
 from samepoint.data.mesh import Mesh
 from samepoint.errors import DataError
+from samepoint.reading import read_bytes
 
 TYPES = {"Float32": "f4", "Float64": "f8", "UInt8": "u1"} | {
     f"{sign}Int{bits}": f"{kind}{bits // 8}"
@@ -34,10 +35,7 @@ APPENDED = re.compile(rb'<AppendedData[^>]*encoding="(\w+)"[^>]*>\s*_')
 
 def read_vtp(path: Path) -> Mesh:
     """The mesh, in the file's own units; polygons are split into fans. DataError on a damaged file."""
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise DataError("this mesh cannot be read", where=path, mend="check the path") from error
+    content = read_bytes(path)
     try:
         return _mesh(*_parsed(content))
     except (ValueError, KeyError, IndexError, zlib.error, ElementTree.ParseError) as error:

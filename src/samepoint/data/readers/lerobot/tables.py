@@ -11,6 +11,7 @@ import numpy as np
 from samepoint.data.checks import numbers
 from samepoint.data.readers.extra_packages import package
 from samepoint.errors import DataError
+from samepoint.reading import explain_unreadable
 
 BATCH = 16
 """Rows held at a time."""
@@ -53,7 +54,7 @@ def read_rows(
     except (pyarrow.ArrowException, OSError) as error:
         what = f"is not a whole parquet file ({str(error).splitlines()[0]})"
         mend = "copy it again; a recording program must call finalize() at its end"
-        raise DataError(what, where=path, mend=mend) from error
+        raise explain_unreadable(path) or DataError(what, where=path, mend=mend) from error
 
 
 def whole_number(value: object, name: str, where: object) -> int:

@@ -10,6 +10,7 @@ import numpy as np
 
 from samepoint.data.readers.extra_packages import package
 from samepoint.errors import DataError
+from samepoint.reading import explain_unreadable
 
 SEEK = 1.0
 """Seconds that are decoded rather than leapt over. A leap may cost a whole group of pictures."""
@@ -41,7 +42,7 @@ def frames_at(path: Path, times: Sequence[float], spacing: float) -> Iterator[An
                 position = time
     except (av.FFmpegError, OSError) as error:
         what = f"cannot be decoded: damaged or truncated ({error})"
-        raise DataError(what, where=path, mend="copy it again") from error
+        raise explain_unreadable(path) or DataError(what, where=path, mend="copy it again") from error
 
 
 def colour(frame: Any) -> np.ndarray:
