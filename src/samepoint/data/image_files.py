@@ -17,6 +17,7 @@ from PIL.TiffImagePlugin import TiffImageFile
 
 from samepoint.data.readers.extra_packages import package
 from samepoint.errors import DataError, MissingDependencyError
+from samepoint.reading import explain_unreadable
 from samepoint.types import Size
 
 ORIENTATION = 0x0112
@@ -80,17 +81,15 @@ def opened(path: Path, what: str = "image") -> Iterator[Image.Image]:
 
 def unreadable(path: Path, what: str, error: Exception, line: str | None = None) -> DataError:
     """The error of a file that cannot be read; `line` in place of "is damaged or truncated"."""
-    if isinstance(error, FileNotFoundError):
+    if isinstance(error, FileNotFoundError) and not path.is_symlink():
         return DataError(f"this {what} does not exist", where=path, mend="check the path")
     if isinstance(error, IsADirectoryError):
         return DataError("this is a folder, not a file", where=path, mend=f"give the {what}")
-    if isinstance(error, PermissionError):
-        mend = f"allow it (chmod +r {path})"
-        return DataError(f"this {what} may not be read ({error.strerror})", where=path, mend=mend)
     if isinstance(error, Image.DecompressionBombError):
         return DataError(f"this {what} is too large ({error})", where=path, mend="make it smaller")
-    if path.is_file() and path.stat().st_size == 0:
-        return DataError(f"this {what} is empty (0 bytes)", where=path, mend="replace or remove the file")
+    known = explain_unreadable(path)
+    if known is not None:
+        return known
     line = line or f"this {what} is damaged or truncated"
     if isinstance(error, UnidentifiedImageError):  # repeats the whole path
         return DataError(f"{line}, or no image", where=path, mend="replace or remove the file")

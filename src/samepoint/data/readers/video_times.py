@@ -12,6 +12,7 @@ import numpy as np
 from jaxtyping import UInt8
 
 from samepoint.errors import DataError
+from samepoint.reading import explain_unreadable
 
 FROM_ZERO = frozenset({".mkv", ".webm"})
 """Containers whose length counts from time 0, not from the first frame."""
@@ -85,7 +86,8 @@ def _opened(path: Path) -> cv2.VideoCapture:
     if not capture.isOpened():
         capture.release()
         what = "this video cannot be opened (damaged, truncated or of an unknown codec)"
-        raise DataError(what, where=path, mend="check that it plays, or convert it to MP4 (H.264)")
+        mend = "check that it plays, or convert it to MP4 (H.264)"
+        raise explain_unreadable(path) or DataError(what, where=path, mend=mend)
     return capture
 
 
