@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from samepoint.data.corrections import OPENGL, Corrections, corrected
+from samepoint.data.checks import intrinsics_from
+from samepoint.data.corrections import MIRROR, OPENGL, TURNED, Corrections, corrected
 from samepoint.data.recording import Dataset, DepthFile, Moment, Recording, View
 from samepoint.errors import DataError
 from samepoint.geometry.motions import exp, invert
@@ -33,6 +34,9 @@ def test_nothing_to_correct_is_the_same_data_set():
     ("pose", "corrections"),
     [
         (POSE @ OPENGL, {"axes": "opengl"}),
+        (POSE @ TURNED, {"axes": "turned"}),
+        (MIRROR @ POSE @ MIRROR, {"axes": "left-handed"}),
+        (invert(MIRROR @ POSE @ MIRROR), {"axes": "left-handed", "poses": "world-to-camera"}),
         (invert(POSE), {"poses": "world-to-camera"}),
         (invert(POSE @ OPENGL), {"poses": "world-to-camera", "axes": "opengl"}),
     ],
@@ -65,3 +69,29 @@ def test_unknown_pose_and_depth_stay_unknown():
 def test_a_scale_is_above_zero():
     with pytest.raises(DataError, match="depth_scale is"):
         Corrections(depth_scale=0.0)
+
+
+def test_a_left_handed_camera_sees_the_same_pixels():
+    """What an image shows: a point of the left-handed world, through the published matrix with fy < 0."""
+    point, k = (
+        torch.tensor([0.1, 0.2, 1.5, 1.0]),
+        torch.tensor([[50.0, 0, 31.5], [0, -50.0, 23.5], [0, 0, 1]]),
+    )
+    seen = k @ (invert(POSE) @ point)[:3]
+    k[1, 1] *= -1
+    ours = k @ (invert(read(POSE, axes="left-handed").world_from_camera) @ (MIRROR @ point))[:3]
+    torch.testing.assert_close(ours, seen)
+
+
+@pytest.mark.parametrize(
+    ("fx", "fy", "message"),
+    [
+        (50, -48.5, r"cam\.json: fy is -48\.5: y points up; write it positive; .* --axes left-handed"),
+        (-50, 48, r"fx is -50: .* --axes opengl"),
+        (-50, -48, r"both focal lengths are negative: x points left and y up; .* --axes turned"),
+        (0, 48, r"the camera matrix .* is not one"),
+    ],
+)
+def test_negative_focal_lengths_are_told(fx, fy, message):
+    with pytest.raises(DataError, match=message):
+        intrinsics_from([fx, 0, 31.5, 0, fy, 23.5, 0, 0, 1], "cam.json")

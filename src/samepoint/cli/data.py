@@ -23,6 +23,7 @@ from samepoint.data.info import describe
 from samepoint.data.make_pairs import make_pairs
 from samepoint.data.open import open_dataset
 from samepoint.data.pairs import write_pairs
+from samepoint.data.readers.pose_times import PoseTiming
 from samepoint.data.recording import Split
 from samepoint.sim.render import render_dataset
 from samepoint.sim.settings import RenderSettings
@@ -70,9 +71,10 @@ class Import:
     source: tyro.conf.Positional[Path]
     out: Path
     corrections: Annotated[Corrections, tyro.conf.arg(name="")] = field(default_factory=Corrections)
+    timing: Annotated[PoseTiming, tyro.conf.arg(name="")] = field(default_factory=PoseTiming)
 
     def run(self) -> None:
-        dataset = import_dataset(self.form, self.source, self.out, self.corrections)
+        dataset = import_dataset(self.form, self.source, self.out, self.corrections, self.timing)
         print(f"imported {len(dataset.views())} views into {self.out}")
         for note in dataset.notes:
             print(f"note: {note}")

@@ -40,11 +40,28 @@ def matrix_from(rotation: object, translation: object, scale: float, where: obje
 def intrinsics_from(values: object, where: object) -> Float[Tensor, "3 3"]:
     """A float32 camera matrix from nine numbers; focal lengths are positive, the last row is 0 0 1."""
     matrix = numbers(values, 9, where).reshape(3, 3)
+    if np.isfinite(matrix).all() and matrix[0, 0] * matrix[1, 1] != 0:
+        _check_signs(float(matrix[0, 0]), float(matrix[1, 1]), where)
     fine = np.isfinite(matrix).all() and matrix[0, 0] > 0 and matrix[1, 1] > 0
     if not fine or not np.allclose(matrix[2], (0, 0, 1)):
         mend = "write fx 0 cx 0 fy cy 0 0 1 in pixels"
         raise DataError(f"the camera matrix {matrix.ravel().tolist()} is not one", where=where, mend=mend)
     return torch.from_numpy(matrix).float()
+
+
+def _check_signs(fx: float, fy: float, where: object) -> None:
+    """DataError for a camera whose axes are turned or mirrored by the signs of its focal lengths: its poses would
+    have to be read otherwise too, and the numbers do not tell whether they were written so."""
+    if fx > 0 and fy > 0:
+        return
+    if fx < 0 and fy < 0:
+        what, mend = "both focal lengths are negative: x points left and y up", "with --axes turned (RLBench)"
+    elif fy < 0:
+        what, mend = f"fy is {fy:g}: y points up", "with --axes left-handed (ICL-NUIM, Unity) or opengl"
+    else:
+        what, mend = f"fx is {fx:g}: x points left, or z backward", "with --axes opengl"
+    fixed = f"write it positive; if the poses are of such a camera too, import {mend}"
+    raise DataError(what, where=where, mend=fixed)
 
 
 def numbers(values: object, count: int, where: object) -> np.ndarray:

@@ -17,19 +17,24 @@ from samepoint.data.recording import Dataset, DepthQuantiles, View
 from samepoint.errors import DataError
 from samepoint.geometry.motions import invert
 
-Axes = Literal["opencv", "opengl"]
+Axes = Literal["opencv", "opengl", "left-handed", "turned"]
 Direction = Literal["camera-to-world", "world-to-camera"]
 OPENGL = torch.diag(torch.tensor([1.0, -1.0, -1.0, 1.0]))
 """camera_opengl from camera_opencv, and back."""
+TURNED = torch.diag(torch.tensor([-1.0, -1.0, 1.0, 1.0]))
+"""The same for a camera whose x points left and y up (RLBench)."""
+MIRROR = torch.diag(torch.tensor([1.0, -1.0, 1.0, 1.0]))
+"""From a left-handed frame (x right, y up, z forward) to a right-handed one, and back."""
 
 
 @dataclass(frozen=True)
 class Corrections:
     """How poses and depth are written.
 
-    `axes`: the camera's axes in its poses, "opencv" (x right, y down, z forward) or "opengl" (x right, y up, z
-    backward). `poses`: "camera-to-world" or "world-to-camera". `depth_scale`: metres a depth unit, in place of what
-    the recording says. `world_scale`: metres a unit of the poses.
+    `axes`: the camera's axes in its poses, "opencv" (x right, y down, z forward), "opengl" (x right, y up, z
+    backward), "left-handed" (x right, y up, z forward, and the world left-handed too: ICL-NUIM, Unity) or "turned" (x
+    left, y up, z forward: RLBench). `poses`: "camera-to-world" or "world-to-camera". `depth_scale`: metres a depth
+    unit, in place of what the recording says. `world_scale`: metres a unit of the poses.
     """
 
     axes: Axes = "opencv"
@@ -47,6 +52,10 @@ class Corrections:
 def as_meant(written: Float[Tensor, "*b 4 4"], poses: Direction, axes: Axes) -> Float[Tensor, "*b 4 4"]:
     """`world_from_camera` with OpenCV's axes, a new tensor, of poses that are written otherwise."""
     pose = invert(written) if poses == "world-to-camera" else written
+    if axes == "left-handed":
+        return MIRROR @ pose @ MIRROR
+    if axes == "turned":
+        return pose @ TURNED
     return pose @ OPENGL if axes == "opengl" else pose.clone()
 
 

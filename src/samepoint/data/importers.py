@@ -6,6 +6,7 @@ import tempfile
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -26,6 +27,7 @@ from samepoint.data.readers.lerobot import read_lerobot
 from samepoint.data.readers.nerf_supervision import read_nerf_supervision
 from samepoint.data.readers.nerfstudio import read_nerfstudio
 from samepoint.data.readers.pdc import read_pdc
+from samepoint.data.readers.pose_times import PoseTiming
 from samepoint.data.readers.tum import read_tum
 from samepoint.data.recording import Dataset, DepthFile, ObjectModel, View
 from samepoint.data.straight import decode_straight
@@ -61,11 +63,30 @@ COPIED = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff"})
 """Images that are copied as they are; others are written as PNG."""
 
 
-def import_dataset(form: str, source: Path, out: Path, corrections: Corrections | None = None) -> Dataset:
+TIMED: dict[str, Callable[[Path, Path, PoseTiming], Dataset]] = {
+    "tum": lambda source, _scratch, timing: read_tum(source, timing),
+    "labelfusion": read_labelfusion,
+}
+"""The forms whose poses have times of their own."""
+
+
+def import_dataset(
+    form: str,
+    source: Path,
+    out: Path,
+    corrections: Corrections | None = None,
+    timing: PoseTiming | None = None,
+) -> Dataset:
     """Reads `source` as `form`, writes it to `out` in the native form, and returns what was written, with the
     notes of what was not."""
     if form not in FORMATS:
         raise DataError(one_of("format", form, FORMATS))
+    read = FORMATS[form]
+    if timing is not None and timing.interpolate_poses:
+        if form not in TIMED:
+            mend = f"only {' and '.join(TIMED)} have poses with times of their own"
+            raise DataError("--interpolate-poses does nothing for this format", where=form, mend=mend)
+        read = partial(_read_timed, TIMED[form], timing)
     source, out = Path(source), Path(out)
     if not source.exists():
         raise DataError("does not exist", where=source, mend="check the path")
@@ -73,9 +94,15 @@ def import_dataset(form: str, source: Path, out: Path, corrections: Corrections 
         out.absolute().parent.mkdir(parents=True, exist_ok=True)
         scratch = tempfile.TemporaryDirectory(dir=out.absolute().parent, prefix=".importing-")
     with scratch:
-        dataset = FORMATS[form](source, Path(scratch.name))
+        dataset = read(source, Path(scratch.name))
         write_native(corrected(dataset, corrections or Corrections()), out)
     return replace(read_bop(out), notes=dataset.notes)
+
+
+def _read_timed(
+    read: Callable[[Path, Path, PoseTiming], Dataset], timing: PoseTiming, source: Path, scratch: Path
+) -> Dataset:
+    return read(source, scratch, timing)
 
 
 def write_native(dataset: Dataset, out: Path) -> None:

@@ -6,10 +6,11 @@ import pytest
 import torch
 
 from samepoint.data.decode import decode_view
-from samepoint.data.importers import write_native
+from samepoint.data.importers import import_dataset, write_native
 from samepoint.data.readers.bop import read_bop
-from samepoint.data.readers.tum import is_tum, read_tum
-from samepoint.data.readers.tum.lists import nearest, pairs
+from samepoint.data.readers.pose_times import PoseTiming, nearest
+from samepoint.data.readers.tum import read_tum
+from samepoint.data.readers.tum.lists import is_tum, pairs
 from samepoint.errors import DataError
 from samepoint.geometry.cameras import project
 from samepoint.geometry.lenses import Lens
@@ -115,15 +116,68 @@ def test_a_point_lies_at_the_same_pixel(folder):
 
 def test_association():
     times, of = np.array([0.0, 0.1, 0.115, 0.2]), np.array([0.011, 0.105, 0.221])
-    assert nearest(times, of).tolist() == [0, 1, 1, -1]
+    assert nearest(times, of, 0.02).tolist() == [0, 1, 1, -1]
     assert pairs(times, of).tolist() == [0, 1, -1, -1]
-    assert nearest(np.array([0.1]), np.array([0.11])).tolist() == [0]
-    assert nearest(np.array([0.1]), np.array([0.13])).tolist() == [-1]
-    rng = np.random.default_rng(0)
-    a, b = np.sort(rng.random(50)), np.sort(rng.random(40))
-    distance = np.abs(a[:, None] - b)
-    slow = np.where(distance.min(1) <= 0.02, distance.argmin(1), -1)
-    assert nearest(a, b).tolist() == slow.tolist()
+    assert nearest(np.array([0.1]), np.array([0.11]), 0.02).tolist() == [0]
+    assert nearest(np.array([0.1]), np.array([0.13]), 0.02).tolist() == [-1]
+
+
+def test_what_has_no_depth_or_pose_is_said(folder):
+    depth, poses, unused = read_tum(folder).notes
+    assert depth.startswith(
+        "depth.txt: 1 of 4 images have no depth image (none within 0.02 s), the depth image"
+    )
+    assert "is 14.9 ms away in time (median; at most 14.9 ms)" in depth
+    assert poses.startswith(
+        "groundtruth.txt: 1 of 4 images have no pose (none within 0.02 s), the pose taken"
+    )
+    assert unused == (
+        f"depth: 1 of 4 .png files is not used ({START + DEPTH[3]:.6f}.png): not in the list, or no colour image has "
+        "one within 0.02 s"
+    )
+
+
+def test_poses_between_two_entries(folder, tmp_path):
+    """Colour at its own times, poses at 10 Hz."""
+    lines = []
+    for k in range(4):
+        matrix = pose(0)
+        matrix[0, 3] = 0.1 * k
+        values = [*matrix[:3, 3], *quaternion(matrix[:3, :3])]
+        lines.append(f"{START + 0.1 + 0.1 * k:.4f} " + " ".join(f"{v:.6f}" for v in values) + "\n")
+    (folder / "groundtruth.txt").write_text("".join(lines))
+    data = import_dataset("tum", folder, tmp_path / "out", timing=PoseTiming(interpolate_poses=True))
+    x = [view.world_from_camera[0, 3].item() for view in data.views()]
+    assert x == pytest.approx([time - 0.1 for time in COLOUR], abs=1e-4)
+    assert any("4 of 4 images have a pose between two entries, 100 ms apart" in note for note in data.notes)
+    with pytest.raises(
+        DataError, match=r"bop: --interpolate-poses does nothing for this format; only tum and"
+    ):
+        import_dataset("bop", folder, tmp_path / "no", timing=PoseTiming(interpolate_poses=True))
+
+
+@pytest.mark.parametrize("line", ["{t} rgb/{c} {t} depth/{d}", "{t} depth/{d} {t} rgb/{c}"])
+def test_associations_in_place_of_two_lists(folder, line):
+    """As ICL-NUIM has them: numbers of frames, no seconds."""
+    names = zip(sorted((folder / "rgb").iterdir()), sorted((folder / "depth").iterdir()), strict=True)
+    lines = [line.format(t=i, c=c.name, d=d.name) for i, (c, d) in enumerate(names)]
+    (folder / "associations.txt").write_text("\n".join(lines))
+    for name in ("rgb.txt", "depth.txt", "groundtruth.txt"):
+        (folder / name).unlink()
+    (folder / "room.gt.freiburg").write_text("".join(f"{i} {i} 0 0 0 0 0 1\n" for i in range(4)))
+    assert is_tum(folder)
+    data = read_tum(folder)
+    assert [v.image.name for v in data.views()] == [f"{START + t:.6f}.png" for t in COLOUR]
+    assert [v.depth.path.name for v in data.views()] == [f"{START + t:.6f}.png" for t in DEPTH]
+    assert [v.world_from_camera[0, 3].item() for v in data.views()] == [0, 1, 2, 3]
+    assert [m.time for m in data.recordings[0].moments] == [None] * 4
+    assert data.notes == ()
+
+
+def test_names_with_blanks_and_backslashes(folder):
+    (folder / "rgb").rename(folder / "my rgb")
+    (folder / "rgb.txt").write_text((folder / "rgb.txt").read_text().replace(" rgb/", " my rgb\\"))
+    assert {v.image.parent.name for v in read_tum(folder).views()} == {"my rgb"}
 
 
 def test_the_camera(folder):
@@ -224,7 +278,7 @@ def nameless(folder):
         (lambda f: (f / "intrinsics.json").write_text("{"), r"intrinsics\.json: is not valid JSON"),
         (lambda f: (f / "intrinsics.json").write_text("[]"), r"intrinsics\.json: lacks fx, fy, cx, cy"),
         (lambda f: intrinsics(f, fx=None, cy=None), r"intrinsics\.json: lacks fx, cy"),
-        (lambda f: intrinsics(f, fx=-1), "camera matrix"),
+        (lambda f: intrinsics(f, fx=-1), "fx is -1: x points left"),
         (lambda f: intrinsics(f, fx="wide"), "expected 4 numbers"),
         (lambda f: intrinsics(f, width=320), r"is for images 320 pixels wide, but .*png is 640x480"),
         (lambda f: intrinsics(f, depth_unit_m=0), "depth_unit_m is 0"),

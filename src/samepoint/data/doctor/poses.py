@@ -103,5 +103,5 @@ def _signed(number: int) -> str:
 
 
 def _named(reading: Reading) -> str:
-    axes = {"opencv": "OpenCV's", "opengl": "OpenGL's"}[reading.axes]
+    axes = {"opencv": "OpenCV's", "opengl": "OpenGL's"}.get(reading.axes, reading.axes)
     return f"{reading.poses} with {axes} axes"

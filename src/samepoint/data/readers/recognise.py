@@ -10,7 +10,7 @@ from samepoint.data.readers.labelfusion import is_labelfusion
 from samepoint.data.readers.lerobot import is_lerobot
 from samepoint.data.readers.nerfstudio import is_nerfstudio
 from samepoint.data.readers.pdc import is_pdc
-from samepoint.data.readers.tum import is_tum
+from samepoint.data.readers.tum.lists import is_tum
 
 RECOGNISED: dict[str, Callable[[Path], bool]] = {
     "lerobot": is_lerobot,

@@ -22,10 +22,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 from jaxtyping import Float
 from torch import Tensor
 
 from samepoint.data.decode import image_size
+from samepoint.data.leftovers import noted
 from samepoint.data.natural_order import natural_key
 from samepoint.data.readers.camera_file import CAMERA_FILE, read_camera_file
 from samepoint.data.readers.camera_numbers import check_image, pinhole
@@ -35,7 +37,8 @@ from samepoint.data.readers.labelfusion.objects import (
     read_known_objects,
     read_placements,
 )
-from samepoint.data.readers.labelfusion.poses import image_times, nearest_poses
+from samepoint.data.readers.labelfusion.poses import NEAR, has_pose, image_times, read_posegraph
+from samepoint.data.readers.pose_times import PoseTiming, poses_at
 from samepoint.data.recording import Dataset, DepthFile, Moment, Recording, View
 from samepoint.errors import DataError
 
@@ -43,7 +46,7 @@ XTION = (528.0, 528.0, 320.0, 240.0)
 XTION_SIZE = (480, 640)
 MILLIMETRE = 1e-3
 ASIDE = "logs_arch"
-DIGITS = "?" * 10
+COLOUR = "_rgb.png"
 
 
 def is_labelfusion(root: Path) -> bool:
@@ -51,12 +54,13 @@ def is_labelfusion(root: Path) -> bool:
     return bool(_logs(root))
 
 
-def read_labelfusion(source: Path, scratch: Path) -> Dataset:
+def read_labelfusion(source: Path, scratch: Path, timing: PoseTiming | None = None) -> Dataset:
     """Reads a log, a folder of logs, or a data set with its folders logs*; each log is a recording of mode "scan".
 
-    An image has the pose nearest to it in time; one more than 0.05 s from every pose has none, nor objects: they were
-    placed by another moment's pose. Without posegraph no image has a pose, and objects are as written. Names are the
-    families of objects and labels their numbers. `scratch` takes one mask an object and image, and meshes as PLY.
+    An image has the pose nearest to it in time, or as `timing` says; one more than 0.05 s from every pose has none,
+    nor objects: they were placed by another moment's pose. Without posegraph no image has a pose, and objects are as
+    written. Names are the families of objects and labels their numbers. `scratch` takes one mask an object and image,
+    and meshes as PLY.
     Raises DataError for missing or damaged files, wrong poses, labels without a name and images of an unknown camera.
     """
     source = Path(source)
@@ -65,25 +69,45 @@ def read_labelfusion(source: Path, scratch: Path) -> Dataset:
         mend = "a log is a folder with images/0000000001_rgb.png and so on; extract the images of the log"
         raise DataError("holds no LabelFusion log with images", where=source, mend=mend)
     objects = read_known_objects(_above(logs[0], "object_data.yaml"))
-    recordings = tuple(_read_log(log, objects, scratch / f"log-{k}") for k, log in enumerate(logs))
+    read = [
+        _read_log(log, objects, scratch / f"log-{k}", timing or PoseTiming()) for k, log in enumerate(logs)
+    ]
+    recordings = tuple(recording for recording, _ in read)
     seen = {p.object_id for recording in recordings for view in recording.views() for p in view.placements}
-    return Dataset(source, recordings, object_models(seen, objects, scratch))
+    dataset = Dataset(source, recordings, object_models(seen, objects, scratch))
+    return noted(dataset, also=_labels(logs), notes=[note for _, notes in read for note in notes])
 
 
-def _read_log(log: Path, objects: KnownObjects, scratch: Path) -> Recording:
+def _read_log(
+    log: Path, objects: KnownObjects, scratch: Path, timing: PoseTiming
+) -> tuple[Recording, list[str]]:
+    """The log, and what is to be said of it."""
     images = _images(log)
     intrinsics, unit = _camera(_above(log, CAMERA_FILE), images[0], log)
-    graph = log / "posegraph.posegraph"
-    times = image_times(images, needed=graph.exists())
-    poses = nearest_poses(graph, times) if graph.exists() else [None] * len(images)
+    path, name = log / "posegraph.posegraph", log.absolute().name
+    times = image_times(images, needed=path.exists())
+    poses: list[Float[Tensor, "4 4"] | None] = [None] * len(images)
+    near, notes = np.ones(len(images), bool), []
+    if path.exists():
+        graph = read_posegraph(path, times)
+        poses, notes = poses_at(times, graph, NEAR, timing)
+        near = has_pose(times, graph)
     moments: list[Moment] = []
-    for image, time, pose in zip(images, times, poses, strict=True):
+    for image, time, pose, placed in zip(images, times, poses, near.tolist(), strict=True):
         file = image.with_name(image.name.replace("_rgb.png", "_depth.png"))
         depth = DepthFile(file, unit) if file.exists() else None
-        strayed = graph.exists() and pose is None
-        placements = () if strayed else read_placements(image, objects, scratch)
+        placements = read_placements(image, objects, scratch) if placed else ()
         moments.append(Moment((View("cam0", image, intrinsics, pose, depth, placements),), time))
-    return Recording(log.absolute().name, "scan", tuple(moments))
+    lacking = sum(moment.views[0].depth is None for moment in moments)
+    if 0 < lacking < len(moments):
+        notes = [*notes, f"{lacking} of {len(moments)} images have no depth image"]
+    if not near.all():
+        number = int((~near).sum())
+        notes = [
+            *notes,
+            f"{number} of {len(moments)} images have no objects: none of their poses is of their time",
+        ]
+    return Recording(name, "scan", tuple(moments)), [f"{name}: {note}" for note in notes]
 
 
 def _camera(path: Path | None, image: Path, log: Path) -> tuple[Float[Tensor, "3 3"], float]:
@@ -114,7 +138,13 @@ def _folders(root: Path, pattern: str) -> list[Path]:
 
 
 def _images(log: Path) -> list[Path]:
-    return sorted((log / "images").glob(f"{DIGITS}_rgb.png"))
+    found = (log / "images").glob(f"*{COLOUR}")
+    return sorted((p for p in found if p.name.removesuffix(COLOUR).isdigit()), key=natural_key)
+
+
+def _labels(logs: list[Path]) -> list[Path]:
+    """Label images, which are split into masks, and their colourful copies."""
+    return [path for log in logs for path in (log / "images").glob("*labels.png")]
 
 
 def _above(log: Path, name: str) -> Path | None:

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from jaxtyping import Float
-from torch import Tensor
+from jaxtyping import Bool
 
 from samepoint.data.checks import checked_poses, matrix_from
+from samepoint.data.readers.pose_times import TimedPoses, nearest
 from samepoint.data.readers.quaternions import rotation_from_quaternion
 from samepoint.errors import DataError
 from samepoint.text import read_lines, read_text
@@ -40,22 +40,22 @@ def _seconds(image: Path, needed: bool) -> float | None:
         raise DataError("is not a time", where=path, mend="write whole microseconds") from error
 
 
-def nearest_poses(path: Path, times: Sequence[float | None]) -> list[Float[Tensor, "4 4"] | None]:
-    """The pose nearest to each time in the posegraph, None where none is near."""
-    stamps, poses = _posegraph(path)
-    wanted = np.array([math.nan if time is None else time for time in times])
-    after = np.searchsorted(stamps, wanted).clip(max=len(stamps) - 1)
-    before = (after - 1).clip(0)
-    nearest = np.where(np.abs(stamps[after] - wanted) < np.abs(stamps[before] - wanted), after, before)
-    near = np.abs(stamps[nearest] - wanted) <= NEAR
-    if not near.any():
+def read_posegraph(path: Path, times: Sequence[float | None]) -> TimedPoses:
+    """The poses of the posegraph. DataError if none is near any of the images' `times`."""
+    graph = _posegraph(path)
+    if not has_pose(times, graph).any():
         mend = "it counts seconds, and images/*_utime.txt microseconds, of the same clock"
         raise DataError("has no pose near the time of any image", where=path, mend=mend)
-    return [poses[int(k)] if fits else None for k, fits in zip(nearest, near, strict=True)]
+    return graph
 
 
-def _posegraph(path: Path) -> tuple[np.ndarray, Float[Tensor, "n 4 4"]]:
-    """Seconds, ascending, and poses."""
+def has_pose(times: Sequence[float | None], graph: TimedPoses) -> Bool[np.ndarray, " n"]:
+    """Whether a pose is near each time."""
+    wanted = np.array([math.nan if time is None else time for time in times])
+    return nearest(wanted, graph.times, NEAR) >= 0
+
+
+def _posegraph(path: Path) -> TimedPoses:
     lines = read_lines(path)
     stamps: list[float] = []
     matrices: list[np.ndarray] = []
@@ -76,4 +76,4 @@ def _posegraph(path: Path) -> tuple[np.ndarray, Float[Tensor, "n 4 4"]]:
         raise DataError(what, where=path, mend="restore it, or remove it: the images then have no poses")
     order = np.argsort(stamps, kind="stable")
     poses = torch.stack(checked_poses(matrices, names))[torch.from_numpy(order)]
-    return np.array(stamps)[order], poses
+    return TimedPoses(np.array(stamps)[order], poses, path)
