@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import SupportsFloat
 
 import numpy as np
 import roma
@@ -140,5 +141,5 @@ def _interpolated(
     return list(rigid(a[:, :3, :3] @ part, place).float().unbind(0))
 
 
-def _milli(seconds: float) -> str:
+def _milli(seconds: SupportsFloat) -> str:
     return f"{1000 * float(seconds):.3g} ms"

@@ -75,7 +75,9 @@ def read_lists(root: Path) -> TumLists:
     order = np.argsort(colour[0], kind="stable")
     lists = [TumList(path, t[order], [names[i] for i in order]) for t, names in (colour, depth)]
     counted = np.array_equal(lists[0].times, np.arange(len(times)) + lists[0].times[0])
-    return TumLists(*lists, _head(path), counted=bool(counted and lists[0].times[0] < 2), paired=True)
+    return TumLists(
+        lists[0], lists[1], _head(path), counted=bool(counted and lists[0].times[0] < 2), paired=True
+    )
 
 
 def _associated(root: Path) -> Path | None:
