@@ -1,7 +1,8 @@
 """True correspondences between two decoded views, from whatever the data set knows.
 
 Objects with poses relate all views that show them, in any scene; objects of one family also through their
-surface coordinates; views of a static scene without objects through depth and camera poses.
+surface coordinates. Objects that have masks alone are related within one scene, by depth and the cameras' poses: views
+of a scan, or of one moment of several cameras. So are whole images where nothing is known of objects.
 """
 
 from __future__ import annotations
@@ -25,6 +26,8 @@ from samepoint.correspondence.outcomes import (
 )
 from samepoint.correspondence.surface import Surface, map_points
 from samepoint.data.copies import SPACING, Completed, Shown, SymmetricCopies, declares_symmetry
+from samepoint.data.label_maps import common_labels, on_any, on_label
+from samepoint.data.links import Key, Link, is_seen, one_scene, posed_links, scene_links
 from samepoint.data.mesh import load_mesh
 from samepoint.data.recording import Dataset, ObjectModel, Placement, View
 from samepoint.data.store import Frame
@@ -65,7 +68,8 @@ class MatchFinder:
     """Samples true correspondences between frames of one data set. Surfaces are read once.
 
     `objects`: points on all objects that two frames share, or on one of them drawn at random, the others then
-    being background. `masks` false: as if there were no masks and no object poses. `density` false: a pixel of a
+    being background. A match lies on its object's mask in B, where B has one. `masks` false: as if there were no masks
+    and no object poses. `density` false: a pixel of a
     static scene has its likeliest depth, also where the density along its ray is known. `symmetries` false: as if no
     object were declared symmetric; `spacing`: pixels between the copies of a point about an axis (`SymmetricCopies`).
     """
@@ -87,46 +91,47 @@ class MatchFinder:
         self.copies = SymmetricCopies(dataset, spacing) if symmetric else None
         self._surfaces: dict[int, Surface | None] = {}
 
-    def key(self, placement: Placement) -> int | str:
+    def key(self, placement: Placement) -> Key:
         """Equal for placements that count as the same object."""
         model = self.dataset.objects.get(placement.object_id)
         if self.identity == "family" and model is not None and model.family is not None:
             return model.family
         return placement.object_id
 
-    def keys(self, view: View) -> list[int | str]:
-        """What tells the posed objects of a view apart that are not nearly hidden; none without `masks`."""
-        return [
-            self.key(placement)
-            for placement in view.placements
-            if self.masks
-            and placement.camera_from_object is not None
-            and (placement.visible_fraction or 1.0) > 0.1
-        ]
+    def keys(self, view: View, *, posed: bool = False, masked: bool = False) -> list[Key]:
+        """What tells the objects of a view apart that have a pose (`posed`), a mask (`masked`) or either of them, and
+        are not nearly hidden; none without `masks`."""
+
+        def counts(placement: Placement) -> bool:
+            has_pose, has_mask = placement.camera_from_object is not None, placement.mask is not None
+            either = not (posed or masked)
+            return (has_pose and (posed or either)) or (has_mask and (masked or either))
+
+        return [self.key(p) for p in view.placements if self.masks and counts(p) and is_seen(p)]
 
     def shared(self, a: Frame, b: Frame) -> list[tuple[int, int]]:
         """Indices into the placements of A and B of objects with poses that both views hold."""
-        of_b = {self.key(p): j for j, p in enumerate(b.view.placements) if p.camera_from_object is not None}
-        pairs = []
-        for i, placement in enumerate(a.view.placements):
-            if placement.camera_from_object is not None and self.key(placement) in of_b:
-                pairs.append((i, of_b.pop(self.key(placement))))
-        return pairs
+        return [(link.a[0], link.b[0]) for link in posed_links(a.view, b.view, self.key)]
+
+    def links(self, a: Frame, b: Frame) -> list[Link]:
+        """The objects whose points in A have matches in B: those with poses first."""
+        if not self.masks:
+            return []
+        found = posed_links(a.view, b.view, self.key)
+        if one_scene(a, b, self.dataset):
+            found += scene_links(a.view, b.view, found)
+        return found
 
     def sample(self, a: Frame, b: Frame, number: int, generator: torch.Generator) -> FrameMatches:
-        """`number` pixels of A (fewer where A has no suitable pixel), spread evenly over the shared objects."""
-        pairs = self.shared(a, b) if self.masks else []
-        if pairs and self.objects == "one":
-            pairs = [pairs[int(torch.randint(len(pairs), (), generator=generator))]]
-        if pairs and a.labels is not None and a.depth is not None:
-            return self._by_objects(a, b, pairs, number, generator)
-        still = self.dataset.recordings[a.recording].static or a.moment == b.moment
-        if (
-            a.recording == b.recording
-            and still
-            and a.depth is not None
-            and a.view.world_from_camera is not None
-        ):
+        """`number` pixels of A (fewer where A has no suitable pixel), spread evenly over the shared objects; over all
+        of A where it has no masks."""
+        masked = self.masks and a.labels is not None
+        links = self.links(a, b) if masked else []
+        if links and self.objects == "one":
+            links = [links[int(torch.randint(len(links), (), generator=generator))]]
+        if masked and a.depth is not None:
+            return self._by_links(a, b, links, number, generator)
+        if a.depth is not None and one_scene(a, b, self.dataset):
             uv = _draw(a.depth > 0, number, generator)
             found = self._by_depth(a, b, uv, generator)
             return FrameMatches(found, torch.zeros(len(uv), dtype=torch.int64), None, None)
@@ -145,8 +150,8 @@ class MatchFinder:
         lost = torch.full((n,), int(Outcome.NO_DEPTH))
         found = Correspondences(uv_a[:n], uv_b[:n], lost, torch.full((n,), torch.nan))
         # labels of A and of B must not be equal: nothing of A is in B
-        labels_a = _common_labels(a, list(range(len(a.view.placements))))
-        labels_b = everywhere if b.labels is None else _common_labels(b, [])
+        labels_a = common_labels(a, [(i,) for i in range(len(a.view.placements))])
+        labels_b = everywhere if b.labels is None else common_labels(b, [])
         assert labels_a is not None
         assert labels_b is not None
         labels_b = torch.where(labels_b > 0, labels_b + len(a.view.placements), 0)
@@ -168,16 +173,16 @@ class MatchFinder:
             return correspond_by_density(uv, depth, camera_a, camera_b, b.depth_quantiles)
         return correspond_by_depth(uv, depth, camera_a, camera_b, _depth_or_empty(b))
 
-    def _by_objects(
-        self, a: Frame, b: Frame, pairs: list[tuple[int, int]], number: int, generator: torch.Generator
+    def _by_links(
+        self, a: Frame, b: Frame, links: list[Link], number: int, generator: torch.Generator
     ) -> FrameMatches:
         assert a.labels is not None
         assert a.depth is not None
-        masks = [(a.labels == i + 1) & (a.depth > 0) for i, _ in pairs]
+        masks = [on_any(a.labels, link.a) & (a.depth > 0) for link in links]
         present = [n for n, mask in enumerate(masks) if bool(mask.any())]
         labels_a, labels_b = (
-            _common_labels(a, [i for i, _ in pairs]),
-            _common_labels(b, [j for _, j in pairs]),
+            common_labels(a, [link.a for link in links]),
+            common_labels(b, [link.b for link in links]),
         )
         if not present:
             return FrameMatches(_none(), torch.zeros(0, dtype=torch.int64), labels_a, labels_b)
@@ -185,15 +190,31 @@ class MatchFinder:
         parts, objects, completed = [], [], []
         for position, n in enumerate(present):
             uv = _draw(masks[n], int((chosen == position).sum()), generator)
-            found = _on_label(self._object_matches(a, b, pairs[n], uv), labels_b, n + 1)
-            if self.copies is not None:
-                shown = (Shown(a, pairs[n][0]), Shown(b, pairs[n][1]))
-                completed.append(self.copies.complete(found, *shown, POSED_OBJECT))
-                found = completed[-1].found
-            parts.append(found)
-            objects.append(torch.full((len(found.uv_a),), n + 1))
-        others = _alternatives(completed)
+            completed.append(self._on_object(a, b, links[n], uv, labels_b, n + 1, generator))
+            parts.append(completed[-1].found)
+            objects.append(torch.full((len(uv),), n + 1))
+        others = _alternatives(completed) if self.copies is not None else (None, None)
         return FrameMatches(_concatenate(parts), torch.cat(objects), labels_a, labels_b, *others)
+
+    def _on_object(
+        self,
+        a: Frame,
+        b: Frame,
+        link: Link,
+        uv: Float[Tensor, "n 2"],
+        labels_b: Int[Tensor, "h2 w2"] | None,
+        label: int,
+        generator: torch.Generator,
+    ) -> Completed:
+        """The fate in B of pixels on one object of A, whose label in B is `label`."""
+        none = uv.new_zeros(len(uv), 0, 2)
+        if link.by == "scene":
+            found = on_label(self._by_depth(a, b, uv, generator), labels_b, label, link)
+            return Completed(found, none, none)
+        found = on_label(self._object_matches(a, b, (link.a[0], link.b[0]), uv), labels_b, label, link)
+        if self.copies is None:
+            return Completed(found, none, none)
+        return self.copies.complete(found, Shown(a, link.a[0]), Shown(b, link.b[0]), POSED_OBJECT)
 
     def _object_matches(
         self, a: Frame, b: Frame, pair: tuple[int, int], uv: Float[Tensor, "n 2"]
@@ -256,33 +277,8 @@ def _draw(mask: Bool[Tensor, "h w"], number: int, generator: torch.Generator) ->
     return torch.stack((chosen % mask.shape[1], chosen // mask.shape[1]), dim=-1).float()
 
 
-def _common_labels(frame: Frame, placements: list[int]) -> Int[Tensor, "h w"] | None:
-    """Labels renumbered: shared objects 1, 2, ... in the order given, then the others, each its own number."""
-    if frame.labels is None:
-        return None
-    rest = [i for i in range(len(frame.view.placements)) if i not in placements]
-    table = torch.zeros(len(frame.view.placements) + 1, dtype=torch.int64)
-    for number, index in enumerate(placements):
-        table[index + 1] = number + 1
-    for number, index in enumerate(rest):
-        table[index + 1] = len(placements) + number + 1
-    return table[frame.labels.long()]
-
-
-def _on_label(found: Correspondences, labels: Int[Tensor, "h w"] | None, label: int) -> Correspondences:
-    """Visible matches that fall on another label of B are occluded."""
-    if labels is None or len(found.uv_b) == 0:
-        return found
-    rows, columns = nearest_pixel(found.uv_b, (labels.shape[0], labels.shape[1]))
-    elsewhere = (labels[rows, columns] != label) & found.visible
-    outcome = torch.where(elsewhere, int(Outcome.OCCLUDED), found.outcome)
-    return Correspondences(found.uv_a, found.uv_b, outcome, found.depth_b)
-
-
-def _alternatives(completed: list[Completed]) -> tuple[Tensor | None, Tensor | None]:
-    """Those of all objects in A and in B; None if none was asked for."""
-    if not completed:
-        return None, None
+def _alternatives(completed: list[Completed]) -> tuple[Tensor, Tensor]:
+    """Those of all objects in A and in B."""
     a, b = ([c.alternatives_a for c in completed], [c.alternatives_b for c in completed])
     return torch.cat(widened(a)), torch.cat(widened(b))
 

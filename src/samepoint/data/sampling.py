@@ -18,21 +18,17 @@ from samepoint.data.collage import collage
 from samepoint.data.copies import SPACING
 from samepoint.data.decode import fitted_size, image_size
 from samepoint.data.matches import FrameMatches, Identity, MatchFinder, Objects
-from samepoint.data.partners import PairKind, PairMixture, Partners, index
+from samepoint.data.partners import MATCHING, PairKind, PairMixture, Partners, index
 from samepoint.data.store import Frame, FrameStore
 from samepoint.errors import DataError
 from samepoint.types import ImageBatch, PairBatch, Size
-
-MATCHING: tuple[PairKind, ...] = ("within", "across", "synchronised")
-"""The kinds of pairs whose points have matches."""
-
 
 @dataclass(frozen=True)
 class PairSampling:
     """How pairs are drawn.
 
-    `mixture`: the kinds of pairs. Of the pixels drawn on A (on the objects that both images hold), B must see at
-    least the fraction `min_overlap`. `objects`: points on all objects that both images hold, or on one of them,
+    `mixture`: the kinds of pairs. Of the pixels drawn on A (on the objects that both images hold; anywhere in
+    recordings without masks), B must see at least the fraction `min_overlap`. `objects`: points on all objects that both images hold, or on one of them,
     the others being background. `masks` false: no use of masks and object poses, points anywhere (depth and
     camera poses must do). `identity`: the very same object, or any of its family. `density`: where the density along
     rays is known, depths are drawn from it (else the likeliest is taken). `symmetries` false: objects that the data
@@ -54,7 +50,8 @@ class PairSampling:
 class PairSource:
     """Pairs of views with true correspondences, sampled object by object (seed 002; methods: object-wise).
 
-    Raises DataError when no view has a partner.
+    Where any view has masks, batches have labels: an image without masks is then one thing all over, of which nothing
+    is background. Raises DataError when no view has a partner.
     """
 
     def __init__(self, store: FrameStore, sampling: PairSampling) -> None:
@@ -66,14 +63,10 @@ class PairSource:
         )  # fmt: skip
         self.partners = Partners(store, self.finder)
         self.weights = sampling.mixture.weights()
-        views = self.partners.recording_of
-        self.starts = [i for i in views if any(self.partners.of_kind(i, kind) for kind in MATCHING)]
+        self.starts = self.partners.starts
         if not self.starts:
-            raise DataError(
-                "no two views are related by geometry",
-                where=store.dataset.root,
-                mend="geometry needs depth, intrinsics and poses; train photos with identical-view or ccl",
-            )
+            raise nothing_related(store, self.partners)
+        self.needed = {i: found for i in self.starts if (found := self.partners.only_by(i, self.weights))}
         self.canvas = canvas_of(store)
 
     def sample(self, generator: torch.Generator) -> PairBatch:
@@ -102,16 +95,23 @@ class PairSource:
             return self._collage(generator)
         return self._matched(generator)
 
-    def _kind(self, kinds: tuple[PairKind, ...], generator: torch.Generator) -> PairKind:
-        """One of these kinds, by the weights of the mixture; evenly where they have none."""
-        weights = torch.tensor([self.weights[kind] for kind in kinds])
+    def _kind(
+        self,
+        kinds: tuple[PairKind, ...],
+        generator: torch.Generator,
+        needed: tuple[PairKind, ...] = (),
+    ) -> PairKind:
+        """One of these kinds, by the weights of the mixture; evenly where they have none. `needed` ones have the
+        largest weight there is."""
+        given = [self.weights[kind] for kind in kinds]
+        weights = torch.tensor([max(given) if kind in needed else w for kind, w in zip(kinds, given)])
         weights = weights if float(weights.sum()) > 0 else torch.ones(len(kinds))
         return kinds[int(torch.multinomial(weights, 1, generator=generator))]
 
     def _partner(self, generator: torch.Generator) -> tuple[int, int]:
         """A view and one that it can be matched with, of a kind by weight if there is such a partner."""
         i = self.starts[index(len(self.starts), generator)]
-        wanted = self._kind(MATCHING, generator)
+        wanted = self._kind(MATCHING, generator, self.needed.get(i, ()))
         for kind in (wanted, *MATCHING):
             j = self.partners.draw(i, kind, generator)
             if j is not None:
@@ -125,12 +125,12 @@ class PairSource:
         """The objects of one pair in another; the first pair alone where no pair of other objects is found."""
         a, b, matches = self.draw(generator)
         base = self._pad(a, b, matches)
-        if base.labels_a is None or base.labels_b is None:
+        if matches.labels_a is None or matches.labels_b is None:
             return base
-        taken = {*self.finder.keys(a.view), *self.finder.keys(b.view)}
+        taken = self.partners.things(a.view) | self.partners.things(b.view)
         for _ in range(8):
             c, d, others = self.draw(generator)
-            shown = {*self.finder.keys(c.view), *self.finder.keys(d.view)}
+            shown = self.partners.things(c.view) | self.partners.things(d.view)
             if taken.isdisjoint(shown) and others.labels_a is not None and others.labels_b is not None:
                 return collage(base, self._pad(c, d, others), generator)
         return base
@@ -167,17 +167,45 @@ class PairSource:
             uv_a=rows(matches.found.uv_a),
             uv_b=rows(matches.found.uv_b),
             valid=real & (not unmatched),
-            object=rows(matches.object),
-            labels_a=_labels(matches.labels_a, a, self.canvas),
-            labels_b=_labels(matches.labels_b, b, self.canvas),
+            object=rows(matches.object.clamp(min=1) if self.partners.masked else matches.object),
+            labels_a=self._labels(matches.labels_a, a),
+            labels_b=self._labels(matches.labels_b, b),
             unmatched=real & unmatched,
             alternatives_a=others(matches.alternatives_a),
             alternatives_b=others(matches.alternatives_b),
         )
 
+    def _labels(self, labels: Int[Tensor, "h w"] | None, frame: Frame) -> Int[Tensor, "1 h2 w2"] | None:
+        """On the canvas; without masks label 1 all over, where other views of the store have some."""
+        if labels is None and self.partners.masked:
+            labels = torch.ones_like(frame.image[0], dtype=torch.int64)
+        return None if labels is None else _on_canvas(labels, self.canvas)[None]
+
+
+def nothing_related(store: FrameStore, partners: Partners) -> DataError:
+    """Why no two views can be matched."""
+    views = [store.view(i) for i in range(len(store))]
+    lacking = [
+        name
+        for name, number in (
+            ("depth", sum(view.depth is not None for view in views)),
+            ("intrinsics", sum(view.intrinsics is not None for view in views)),
+            ("camera poses", sum(view.world_from_camera is not None for view in views)),
+        )
+        if number == 0
+    ]
+    line = "no two views are related by geometry"
+    if lacking:
+        line += f" (no view has {', '.join(lacking)})"
+    elif partners.blank:
+        line += f" (the masks of {len(partners.blank)} views show nothing of known depth)"
+    mend = "geometry needs depth, intrinsics and poses; train photos with identical-view or ccl"
+    return DataError(line, where=store.dataset.root, mend=mend)
+
 
 class ImageSource:
-    """Batches of images on one canvas, with the masks of their objects where they are known and wanted.
+    """Batches of images on one canvas, with the masks of their objects where they are known and wanted (else all
+    of the image).
 
     No image is in a batch twice, so that a small data set makes smaller batches. `together`: the images of a
     batch are of one recording, if it has two or more.
@@ -195,13 +223,14 @@ class ImageSource:
     def sample(self, generator: torch.Generator) -> ImageBatch:
         frames = [self.store[i] for i in self._draw(generator)]
         images = torch.stack([_on_canvas(frame.image, self.canvas).float() / 255 for frame in frames])
-        masks = [frame.labels for frame in frames]
-        if not self.on_objects or any(mask is None for mask in masks):
-            inside = [_on_canvas(torch.ones_like(f.image[0], dtype=torch.bool), self.canvas) for f in frames]
-            return ImageBatch(images, torch.stack(inside))
-        return ImageBatch(
-            images, torch.stack([_on_canvas(m > 0, self.canvas) for m in masks if m is not None])
-        )
+        masks = torch.stack([_on_canvas(self._inside(frame), self.canvas) for frame in frames])
+        return ImageBatch(images, masks)
+
+    def _inside(self, frame: Frame) -> Bool[Tensor, "h w"]:
+        """Where points may be: on the objects, if that is wanted and the image has masks that show some."""
+        if self.on_objects and frame.labels is not None and bool((frame.labels > 0).any()):
+            return frame.labels > 0
+        return torch.ones_like(frame.image[0], dtype=torch.bool)
 
     def _draw(self, generator: torch.Generator) -> list[int]:
         """Every image is as likely as any other; `together`: then others of its recording."""
@@ -236,10 +265,6 @@ def _on_canvas(values: Shaped[Tensor, "*c h w"], canvas: Size) -> Shaped[Tensor,
     """Zeros to the right and below, so that pixels keep their uv."""
     height, width = values.shape[-2:]
     return F.pad(values, (0, canvas[1] - width, 0, canvas[0] - height))
-
-
-def _labels(labels: Tensor | None, frame: Frame, canvas: Size) -> Tensor | None:
-    return None if labels is None else _on_canvas(labels, canvas)[None]
 
 
 def _stack(batches: list[PairBatch]) -> PairBatch:
