@@ -1,8 +1,8 @@
 """True correspondences between two decoded views, from whatever the data set knows.
 
 Objects with poses relate all views that show them, in any scene; objects of one family also through their
-surface coordinates. Objects that have masks alone are related within one scene, by depth and the cameras' poses: views
-of a scan, or of one moment of several cameras. So are whole images where nothing is known of objects.
+surface coordinates. Objects that have masks alone are related within one scene, by depth and the cameras' poses:
+views of a scan, or of one moment of several cameras. So are whole images where nothing is known of objects.
 """
 
 from __future__ import annotations
@@ -67,11 +67,11 @@ class FrameMatches:
 class MatchFinder:
     """Samples true correspondences between frames of one data set. Surfaces are read once.
 
-    `objects`: points on all objects that two frames share, or on one of them drawn at random, the others then
-    being background. A match lies on its object's mask in B, where B has one. `masks` false: as if there were no masks
-    and no object poses. `density` false: a pixel of a
-    static scene has its likeliest depth, also where the density along its ray is known. `symmetries` false: as if no
-    object were declared symmetric; `spacing`: pixels between the copies of a point about an axis (`SymmetricCopies`).
+    `objects`: points on all objects that two frames share, or on one of them drawn at random, the others then being
+    background. A match lies on its object's mask in B, where B has one. `masks` false: as if there were no masks and
+    no object poses. `density` false: a pixel of a scene has its likeliest depth, also where the density along its ray
+    is known. `symmetries` false: as if no object were declared symmetric; `spacing`: pixels between the copies of a
+    point about an axis (`SymmetricCopies`).
     """
 
     def __init__(

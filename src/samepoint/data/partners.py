@@ -53,9 +53,9 @@ class PairMixture:
 class Partners:
     """Views and those that each can be paired with. Views without depth or intrinsics can be paired with none.
 
-    `objects_of`: the objects of each view, `posed_of` those of them with poses, `drawn_of` those with a mask, on which
-    points can be drawn. `blank`: views whose masks show nothing of known depth at the store's size (looked for where
-    the store is mapped). `starts`: views whose pixels have matches in a partner.
+    `objects_of`: the objects of each view, `posed_of` those of them with poses, `drawn_of` those with a mask, on
+    which points can be drawn. `blank`: views whose masks show nothing of known depth at the store's size (looked for
+    where the store is mapped). `starts`: views whose pixels have matches in a partner.
     """
 
     def __init__(self, store: FrameStore, finder: MatchFinder) -> None:
@@ -110,7 +110,11 @@ class Partners:
         masked = {self.recording_of[i] for i in found}
         for i, recording in self.recording_of.items():
             whole = not self.finder.masks or not has_masks(self.store.view(i))
-            if whole and recording not in masked and any(self._near(i, scene) for scene in self._scenes_of[i]):
+            if (
+                whole
+                and recording not in masked
+                and any(self._near(i, scene) for scene in self._scenes_of[i])
+            ):
                 found.append(i)
         return sorted(found)
 

@@ -23,16 +23,18 @@ from samepoint.data.store import Frame, FrameStore
 from samepoint.errors import DataError
 from samepoint.types import ImageBatch, PairBatch, Size
 
+
 @dataclass(frozen=True)
 class PairSampling:
     """How pairs are drawn.
 
     `mixture`: the kinds of pairs. Of the pixels drawn on A (on the objects that both images hold; anywhere in
-    recordings without masks), B must see at least the fraction `min_overlap`. `objects`: points on all objects that both images hold, or on one of them,
-    the others being background. `masks` false: no use of masks and object poses, points anywhere (depth and
-    camera poses must do). `identity`: the very same object, or any of its family. `density`: where the density along
-    rays is known, depths are drawn from it (else the likeliest is taken). `symmetries` false: objects that the data
-    set declares symmetric are taken for ones that are not; `spacing`: pixels between copies about an axis.
+    recordings without masks), B must see at least the fraction `min_overlap`. `objects`: points on all objects that
+    both images hold, or on one of them, the others being background. `masks` false: no use of masks and object poses,
+    points anywhere (depth and camera poses must do). `identity`: the very same object, or any of its family.
+    `density`: where the density along rays is known, depths are drawn from it (else the likeliest is taken).
+    `symmetries` false: objects that the data set declares symmetric are taken for ones that are not; `spacing`:
+    pixels between copies about an axis.
     """
 
     pairs: int = 4
