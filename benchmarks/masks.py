@@ -6,8 +6,9 @@ pytorch-dense-correspondence (one mask a log, several objects as "a+b"; no objec
 (by the renderer's poses).
 `toy`: a plush fox that is thrown anew in every moment of four synchronised cameras, with depth and a mask.
 
-Each is trained for --steps steps with masks and with `--sampling.no-masks` (points anywhere), from the same weights
-and seeds. Runs that are in OUT already are not trained again. Results: benchmarks/results/masks-PART.json.
+Each is trained for --steps steps (of two pairs, long side 128) with masks and with `--sampling.no-masks` (points
+anywhere), from the same weights and seeds. Runs that are in OUT already are not trained again. Results:
+benchmarks/results/masks-PART.json.
 """
 
 from __future__ import annotations
@@ -71,7 +72,9 @@ LOGS = RenderSettings(
 )
 SIZE, CAMERAS, MOMENTS, DISTRACTORS, SEED = (144, 192), 4, {"train": 60, "test": 15}, 3, 11
 """Of the toy."""
-BATCHES = 25
+BATCH, LONG_SIDE = 2, 128
+"""Pairs a step and pixels of the training images: a step takes about a second on a core. Asked about at full size."""
+BATCHES = 50
 """Batches of which the points are counted."""
 PAIRS = 60
 WAYS = {"masks": "with masks", "none": "without masks"}
@@ -207,7 +210,7 @@ def moments(split: str, number: int) -> Iterator[list[WrittenView]]:
 
 def recipe(way: str) -> Don:
     don = Don()
-    return replace(don, sampling=replace(don.sampling, masks=way == "masks"))
+    return replace(don, sampling=replace(don.sampling, pairs=BATCH, masks=way == "masks"))
 
 
 def counted(data: Path, way: str) -> dict[str, float]:
@@ -242,7 +245,7 @@ def cell(data: Path, run: Path, way: str, seed: int, steps: int) -> dict[str, An
     if not (run / "metrics.json").is_file():
         shutil.rmtree(run, ignore_errors=True)
         settings = TrainingSettings(steps=steps, seed=seed, device="cpu", workers=0)
-        train(recipe(way), data / "imported", run, settings, size=max(SIZE))
+        train(recipe(way), data / "imported", run, settings, size=LONG_SIDE)
     scored = {}
     for file in sorted(data.glob("*.json")):
         settings = EvaluationSettings(closer=False)

@@ -78,6 +78,23 @@ def one_scene(a: Frame, b: Frame, dataset: Dataset) -> bool:
     return a.recording == b.recording and still and posed
 
 
+def crosses(dataset: Dataset, *, families: bool = False) -> bool:
+    """Whether an object (`families`: or one of its family) has poses in two recordings, so that these share
+    coordinates on it."""
+    first: dict[Key, int] = {}
+    for number, recording in enumerate(dataset.recordings):
+        for placement in (p for view in recording.views() for p in view.placements):
+            if placement.camera_from_object is None:
+                continue
+            model = dataset.objects.get(placement.object_id)
+            keys: list[Key] = [placement.object_id]
+            if families and model is not None and model.family is not None:
+                keys.append(model.family)
+            if any(first.setdefault(key, number) != number for key in keys):
+                return True
+    return False
+
+
 def composites(dataset: Dataset) -> frozenset[str]:
     """The families that are parts of objects which one mask shows together ("a+b")."""
     families = (model.family for model in dataset.objects.values() if model.family is not None)

@@ -9,6 +9,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from samepoint.correspondence.answers import known
+from samepoint.data.links import crosses
 from samepoint.data.matches import FrameMatches
 from samepoint.data.pairs import Pair
 from samepoint.data.partners import PairMixture
@@ -47,9 +48,13 @@ def make_pairs(
     `cross_instance` a point's match is the same point of another object of its family (by canonical coordinates;
     visible ones only). A point of an object with a declared symmetry also gets B's other visible copies of it as
     `alternatives_b`, and is visible if any copy is. Where rays have a distribution of depths, the likeliest counts.
-    Points on objects carry the object's family (or number) and whether they lie inside it or near its boundary.
-    Deterministic by `seed`. Raises DataError when the data set relates no two views, or too few.
+    Points on objects carry the object's family (or number) and whether they lie inside it or near its boundary; in
+    recordings with masks all points are on objects, whether these have poses or not. Deterministic by `seed`. Raises
+    DataError when the data set relates no two views, or too few; with `cross_scene` where no object has poses in two
+    recordings.
     """
+    if cross_scene:
+        require_crossing(dataset, families=cross_instance)
     store = FrameStore(dataset, max_size=None, budget_bytes=0)
     mixture = PairMixture(within=0.0, across=1.0) if cross_scene else PairMixture(within=1.0, across=0.0)
     identity = "family" if cross_instance else "instance"
@@ -76,6 +81,20 @@ def make_pairs(
         where=dataset.root,
         mend="ask for fewer pairs, or give a data set with more views of the same objects",
     )
+
+
+def require_crossing(dataset: Dataset, *, families: bool = False) -> None:
+    """DataError where no two recordings share coordinates on an object (`families`: or on one of its family)."""
+    if crosses(dataset, families=families):
+        return
+    if len(dataset.recordings) < 2:
+        line = "pairs across scenes need two recordings, and there is one"
+    else:
+        line = "no object has poses in two recordings, so that they share no coordinates"
+        if any(placement.mask is not None for view in dataset.views() for placement in view.placements):
+            line += " (a mask does not say which point of its object is which)"
+    mend = "leave out --cross-scene: pairs are then within recordings; or give the objects' poses"
+    raise DataError(line, where=dataset.root, mend=mend)
 
 
 def _on_another_instance(a: Frame, b: Frame, matches: FrameMatches) -> Bool[Tensor, " n"]:

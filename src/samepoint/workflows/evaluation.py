@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 
+from samepoint.data.links import crosses
 from samepoint.data.make_pairs import make_pairs
 from samepoint.data.open import open_dataset
 from samepoint.data.pairs import PairsFile, read_pairs
@@ -36,8 +37,8 @@ class PairsWanted:
 def pairs_of(pairs: Path | None, data: Path | None, wanted: PairsWanted | None = None) -> PairsFile:
     """The pairs file, or pairs made from the data set's test split (else validation, else all of it).
 
-    `cross_scene` None: across recordings where they share objects, else within them. A data folder with its
-    own `pairs.json` is evaluated on that. Raises DataError if neither or both are given.
+    `cross_scene` None: across recordings where they share objects with poses, else within them. A data folder with
+    its own `pairs.json` is evaluated on that. Raises DataError if neither or both are given.
     """
     if (pairs is None) == (data is None):
         raise DataError("give either --pairs FILE or --data PATH")
@@ -50,7 +51,7 @@ def pairs_of(pairs: Path | None, data: Path | None, wanted: PairsWanted | None =
     dataset = held_out(open_dataset(data))
     crossing = wanted.cross_scene
     if crossing is None:
-        crossing = len(dataset.recordings) > 1 and bool(dataset.objects)
+        crossing = crosses(dataset)
     made = make_pairs(dataset, number=wanted.number, cross_scene=crossing, seed=wanted.seed)
     return PairsFile(dataset.root, tuple(made))
 
