@@ -1,5 +1,4 @@
-"""Flat discs on a table (z = 0), drawn exactly: scans and moments of several cameras, with masks and perhaps poses."""
-wanted."""
+"""Flat discs on a table (z = 0), drawn exactly: scans and moments of several cameras, with masks or poses."""
 
 from __future__ import annotations
 
