@@ -289,3 +289,87 @@ def test_bad_files(folder, tmp_path):
     path.write_text("[]")
     with pytest.raises(DataError, match=r"transforms\.json: has no frames"):
         read_nerfstudio(folder)
+
+
+def ngp(content):
+    """The same recording as instant-ngp writes it."""
+    content["integer_depth_scale"], content["enable_depth_loading"], content["aabb_scale"] = 1e-4, True, 4
+    for frame in content["frames"]:
+        frame["depth_path"], frame["sharpness"] = frame.pop("depth_file_path"), 31.5
+        frame["file_path"] = frame["file_path"].removesuffix(".png")
+
+
+def test_instant_ngp(folder):
+    before = read_nerfstudio(folder)
+    assert before.notes == (
+        "transforms.json: depth is read as millimetres: no integer_depth_scale says its unit (--depth-scale does)",
+    )
+    change(folder, ngp)
+    data = read_nerfstudio(folder)
+    assert [v.depth.path for v in data.views()] == [v.depth.path for v in before.views()]
+    assert {v.depth.metres_per_unit for v in data.views()} == {1e-4}
+    assert data.notes == ()
+    change(folder, lambda c: c.update(enable_depth_loading=False))
+    data = read_nerfstudio(folder)
+    assert all(v.depth is None for v in data.views())
+    assert data.notes[0] == (
+        "transforms.json: 3 frames have a depth_path that is not read: enable_depth_loading is false"
+    )
+    assert data.notes[1].startswith("depths: 3 .png files are not used")
+
+
+def test_what_is_not_read_is_named(folder):
+    def odd(content):
+        content.update(rolling_shutter=[0, 0, 0.03, 0], train_filenames=[content["frames"][0]["file_path"]])
+        content["frames"][1]["normal_file_path"] = "normals/1.png"
+        content["exposure"] = 3
+
+    change(folder, odd)
+    (folder / "transforms_old.json").write_text("{}")
+    write_image(folder / "images" / "frame_00009.png", np.random.default_rng(0))
+    notes = read_nerfstudio(folder).notes
+    assert any("rolling_shutter is not read" in note for note in notes)
+    assert any("keys that are not read: exposure, normal_file_path (1 frames)" in note for note in notes)
+    assert "transforms.json: 2 of 3 frames are in none of its lists" in notes
+    assert "transforms_old.json is not read: give it instead of its folder" in notes
+    assert any(note.startswith("images: 3 of 4 .png files are not used") for note in notes)
+
+
+def test_frames_that_are_not_padded_are_in_natural_order(folder):
+    def renumber(content):
+        for frame, name in zip(content["frames"], ("10", "2", "1"), strict=True):
+            (folder / frame["file_path"]).rename(folder / "images" / f"{name}.png")
+            frame["file_path"] = f"images/{name}.png"
+
+    change(folder, renumber)
+    assert [v.image.name for v in read_nerfstudio(folder).views()] == ["1.png", "2.png", "10.png"]
+
+
+def test_transparency_is_the_mask_where_no_frame_has_one(folder):
+    def cut(content):
+        for frame in content["frames"]:
+            del frame["mask_path"]
+            path = str(folder / frame["file_path"])
+            alpha = np.zeros(SIZE, np.uint8)
+            alpha[3:5, 2:7] = 255
+            cv2.imwrite(path, np.dstack((cv2.imread(path), alpha)))
+
+    change(folder, cut)
+    data = read_nerfstudio(folder)
+    assert "transforms.json: transparency of the images is the mask of object 1" in data.notes
+    labels = decode_view(data.views()[0]).labels
+    assert (labels[3:5, 2:7] == 1).all()
+    assert (labels > 0).sum() == 10
+
+
+def test_fields_of_view_in_degrees(folder):
+    def angle(content):
+        for key in ("fl_x", "fl_y", "cx", "cy"):
+            content.pop(key, None)
+            for frame in content["frames"]:
+                frame.pop(key, None)
+        content["x_fov"] = 90
+
+    change(folder, angle)
+    k = read_nerfstudio(folder).views()[0].intrinsics
+    torch.testing.assert_close(k, torch.tensor([[8.0, 0, 7.5], [0, 8.0, 5.5], [0, 0, 1]]))

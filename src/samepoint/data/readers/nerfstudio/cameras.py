@@ -12,13 +12,12 @@ from torch import Tensor
 from samepoint.data.checks import numbers
 from samepoint.data.decode import image_size
 from samepoint.data.readers.camera_numbers import FROM_CORNER, lens_from, pinhole
+from samepoint.data.readers.nerfstudio.keys import ANGLES, DEPTH_UNITS, LENSES, SHARED, SWITCH
 from samepoint.errors import DataError, one_of
 from samepoint.geometry.lenses import Lens
 
 PERSPECTIVE = ("OPENCV", "PINHOLE", "SIMPLE_PINHOLE", "RADIAL", "SIMPLE_RADIAL")
 FISHEYE = "OPENCV_FISHEYE"
-SHARED = ("camera_model", "fl_x", "fl_y", "cx", "cy", "w", "h", "k1", "k2", "k3", "k4", "p1", "p2")
-ANGLES = ("camera_angle_x", "camera_angle_y", "is_fisheye")
 BROWN = ("k1", "k2", "p1", "p2", "k3")
 
 
@@ -27,7 +26,9 @@ def merged(content: dict[str, Any], frame: dict[str, Any], where: str) -> dict[s
 
     (nerfstudio takes the upper number, instant-ngp the frame's.)
     """
-    shared = {key: content[key] for key in (*SHARED, *ANGLES) if key in content}
+    shared = {
+        key: content[key] for key in (*SHARED, *ANGLES, *LENSES, *DEPTH_UNITS, SWITCH) if key in content
+    }
     for key, value in shared.items():
         if key in frame and frame[key] != value:
             what = f"{key} is {frame[key]!r}, but {value!r} at the top of the file"
@@ -40,12 +41,18 @@ def intrinsics_of(
 ) -> tuple[Float[Tensor, "3 3"], Lens | None]:
     """The camera matrix and the lens, if it bends.
 
-    Without `fl_x` they are of `camera_angle_x`, square pixels unless `camera_angle_y` is there, and the middle.
+    Without `fl_x` they are of `camera_angle_x` (radians) or `x_fov` (degrees), square pixels unless `camera_angle_y`
+    or `y_fov` is there, and the middle.
     """
-    if "fl_x" not in values and "camera_angle_x" in values:
+    angles = {
+        axis: values[key] if key in values else _radians(values[degrees], where)
+        for axis, key, degrees in (("x", "camera_angle_x", "x_fov"), ("y", "camera_angle_y", "y_fov"))
+        if key in values or degrees in values
+    }
+    if "fl_x" not in values and "x" in angles:
         height, width = image_size(image)
-        fx = _focal(values["camera_angle_x"], width, where)
-        fy = _focal(values["camera_angle_y"], height, where) if "camera_angle_y" in values else fx
+        fx = _focal(angles["x"], width, where)
+        fy = _focal(angles["y"], height, where) if "y" in angles else fx
         k = {"fl_x": fx, "fl_y": fy, "cx": width / 2, "cy": height / 2, **values}
     else:
         k = {"fl_y": values.get("fl_x"), **values}
@@ -54,6 +61,10 @@ def intrinsics_of(
         raise DataError(f"lacks {', '.join(lacking)}", where=where, mend="give them in pixels")
     cx, cy = numbers([k["cx"], k["cy"]], 2, where) - FROM_CORNER
     return pinhole(k["fl_x"], k["fl_y"], float(cx), float(cy), where), _lens(values, where)
+
+
+def _radians(degrees: object, where: str) -> float:
+    return math.radians(float(numbers([degrees], 1, where)[0]))
 
 
 def _focal(angle: object, length: int, where: str) -> float:
@@ -69,7 +80,14 @@ def _lens(values: dict[str, Any], where: str) -> Lens | None:
         return lens_from("fisheye", [values.get(f"k{i}", 0) for i in (1, 2, 3, 4)], 4, where)
     if model not in PERSPECTIVE:
         raise DataError(one_of("camera_model", model, (*PERSPECTIVE, FISHEYE)), where=where)
-    if numbers([values.get("k4", 0)], 1, where)[0] != 0:
-        what = f"k4 is {values['k4']}, which only {FISHEYE} has"
-        raise DataError(what, where=where, mend="remove it, or name the right camera_model")
+    for key in ("k4", "k5", "k6"):
+        if numbers([values.get(key, 0)], 1, where)[0] != 0:
+            what = f"{key} is {values[key]}, which " + (
+                f"only {FISHEYE} has" if key == "k4" else "no model has"
+            )
+            raise DataError(what, where=where, mend="remove it, or name the right camera_model")
+    other = next((key for key in LENSES if values.get(key)), None)
+    if other is not None:
+        mend = "undistort the images to a pinhole camera first"
+        raise DataError(f"has a lens that is not read ({other})", where=where, mend=mend)
     return lens_from("brown", [values.get(key, 0) for key in BROWN], len(BROWN), where)
