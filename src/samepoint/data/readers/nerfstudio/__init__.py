@@ -12,10 +12,10 @@ https://docs.nerf.studio/quickstart/data_conventions.html. `transform_matrix`: 4
 right, y up, z backward). The principal point is measured from the corner of a pixel (nerfstudio's ray of the first
 pixel goes through (0.5, 0.5)): half a pixel is taken off. Camera numbers stand at the top or in each frame; NeRF
 gives `camera_angle_x` (radians) and means the image's middle. Depth is along the optical axis; a unit is
-`integer_depth_scale` (instant-ngp), else 0.001 (what nerfstudio assumes, whose file does not say). A mask is 0 where a
-pixel is to be ignored: the rest becomes object 1, whatever it shows; where no frame has a mask, transparency that
-varies is one. Poses keep the file's world, `applied_transform` included; `applied_scale` is divided out, so that they
-fit the depth. Units are metres only if the capture was metric; those of COLMAP are arbitrary (`Corrections`).
+`integer_depth_scale` (instant-ngp), else 0.001 (what nerfstudio assumes, whose file does not say). A mask is 0 where
+a pixel is to be ignored: the rest becomes object 1, whatever it shows; where no frame has a mask, transparency that
+varies is one. Poses keep the file's world, `applied_transform` included; `applied_scale` is divided out, so that
+they fit the depth. Units are metres only if the capture was metric; those of COLMAP are arbitrary (`Corrections`).
 `keys` lists what is read; keys that are not known are named. NOT read: point clouds, downscaled copies (images_2),
 NeRF's rendered depth, scenes that move (`time`: refused).
 """

@@ -33,10 +33,8 @@ METRES_PER_UNIT = 1e-3
 """Of depth where the file does not say: what nerfstudio assumes."""
 SWITCH = "enable_depth_loading"
 LISTS = ("train_filenames", "val_filenames", "test_filenames")
-READ = frozenset(
-    (*SHARED, *ANGLES, *LENSES, *DEPTH_KEYS, *DEPTH_UNITS, SWITCH, *LISTS)
-    + ("frames", "file_path", "transform_matrix", "mask_path", "time", "applied_scale")
-)
+FRAMES = ("frames", "file_path", "transform_matrix", "mask_path", "time", "applied_scale")
+READ = frozenset((*SHARED, *ANGLES, *LENSES, *DEPTH_KEYS, *DEPTH_UNITS, SWITCH, *LISTS, *FRAMES))
 TRAINING = (
     "sharpness sharpen white_transparent black_transparent mask_color fix_premult near far z_near z_far"
 )
