@@ -90,7 +90,7 @@ def cut_out(view: View) -> View:
     """The view with its image's transparency as the mask of object 1, if it has some."""
     try:
         with Image.open(view.image) as image:
-            if not image.has_transparency_data or image.convert("RGBA").getextrema()[3] in (
+            if not image.has_transparency_data or image.convert("RGBA").getchannel("A").getextrema() in (
                 (255, 255),
                 (0, 0),
             ):
