@@ -253,10 +253,9 @@ def edit(name, old, new):
             r"image c\.png: the quaternion .* length 3.464, not 1",
         ),
         (
-            edit("images.txt", "b.jpg", "aa.jpg"),
-            r"0: its image aa\.jpg is not there; put the images into images/",
+            lambda m: shutil.rmtree(m.parents[1] / "images"),
+            r"0: its image b\.jpg is not there \(nor any of the 2 others\); put the images into images/",
         ),
-        (edit("images.txt", "c.png", "d.png"), r"d\.png: this image does not exist"),
         (lambda m: (m / "images.txt").write_text("# none\n"), r"sparse/0: holds no registered image"),
         (lambda m: (m / "images.txt").write_bytes(b"\xff\xfe\x00"), r"images\.txt: cannot be read"),
         (lambda m: (m / "cameras.txt").write_text(""), r"image b\.jpg: has camera 1, which is not there"),
@@ -278,7 +277,7 @@ def test_every_truncation_is_found(images, name):
     content = path.read_bytes()
     for length in range(len(content)):
         path.write_bytes(content[:length])
-        with pytest.raises(DataError, match=rf"{name}: is truncated"):
+        with pytest.raises(DataError, match=rf"{name}: is (truncated|empty)"):
             read_colmap(images)
     path.write_bytes(content + b"\0")
     with pytest.raises(DataError, match=rf"{name}: has 1 bytes more than it announces"):
@@ -305,3 +304,65 @@ def test_a_turned_photo_is_refused(folder):
     Image.fromarray(np.zeros((*SIZE, 3), np.uint8)).save(folder / "images" / "b.jpg", exif=exif)
     with pytest.raises(DataError, match=r"b\.jpg: has an EXIF orientation"):
         read_colmap(folder)
+
+
+def named(images, names):
+    """The same images under other names, in the folder and in the model."""
+    write_text(images / "sparse" / "0", ["PINHOLE"])
+    for old, (written, stored) in zip(POSES, names, strict=True):
+        edit("images.txt", f" {old}", f" {written}")(images / "sparse" / "0")
+        (images / "images" / stored).parent.mkdir(parents=True, exist_ok=True)
+        (images / "images" / old).rename(images / "images" / stored)
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        [("IMG (1).jpg", "IMG (1).jpg"), ("IMG (2).png", "IMG (2).png"), ("IMG (10).png", "IMG (10).png")],
+        [(f"cam\\{k}.png", f"cam/{k}.png") for k in (1, 2, 10)],
+        [(f"/home/me/shoot/images/{k}.png", f"{k}.png") for k in (1, 2, 10)],
+        [(f"images/cam left/{k}.png", f"cam left/{k}.png") for k in (1, 2, 10)],
+    ],
+    ids=["blanks", "windows", "elsewhere", "folders"],
+)
+def test_names_of_other_systems_in_natural_order(images, names):
+    named(images, names)
+    data = read_colmap(images)
+    found = [v.image.relative_to(images / "images").as_posix() for v in data.views()]
+    assert found == [stored for _, stored in names]
+    assert data.notes == ()
+
+
+def test_images_that_are_not_there_are_named_and_left_out(images):
+    write_text(images / "sparse" / "0", ["PINHOLE"])
+    (images / "images" / "b.jpg").rename(images / "images" / "other.jpg")
+    data = read_colmap(images)
+    assert [v.image.name for v in data.views()] == ["c.png", "a.png"]
+    assert data.notes == (
+        "0: 1 of 3 images of the model are not there and left out: b.jpg",
+        "images: 1 .jpg file is not used (other.jpg): not in the model: COLMAP has no pose for them",
+    )
+
+
+def test_empty_lines_of_points_may_be_left_out(images):
+    write_text(images / "sparse" / "0", ["PINHOLE"])
+    path = images / "sparse" / "0" / "images.txt"
+    path.write_text("\n".join(line for line in path.read_text().splitlines() if line))
+    assert len(read_colmap(images).views()) == 3
+
+
+@pytest.mark.parametrize("name", ["{}.png", "{stem}.png"])
+def test_masks_beside_the_images(images, name):
+    write_text(images / "sparse" / "0", ["PINHOLE"])
+    for image in POSES:
+        path = images / "masks" / name.format(image, stem=image.rsplit(".", 1)[0])
+        path.parent.mkdir(parents=True, exist_ok=True)
+        mask = np.zeros(SIZE, np.uint8)
+        mask[2:5] = 255
+        cv2.imwrite(str(path), mask)
+    (images / "dense" / "stereo" / "depth_maps").mkdir(parents=True)
+    (images / "dense" / "stereo" / "depth_maps" / "b.jpg.geometric.bin").write_bytes(b"1")
+    data = read_colmap(images)
+    assert [decode_view(v).labels.sum() for v in data.views()] == [48] * 3
+    assert list(data.objects) == [1]
+    assert data.notes == ("dense/stereo/depth_maps: 1 depth maps are not read",)

@@ -28,14 +28,19 @@ def text_cameras(path: Path) -> dict[int, ColmapCamera]:
 
 
 def text_images(path: Path) -> Iterator[ColmapImage]:
-    """Images, two lines each: IMAGE_ID QW QX QY QZ TX TY TZ CAMERA_ID NAME, and its points, which may be none."""
-    lines = _lines(path)
-    for where, line in lines:
-        if _filled(line):
+    """Images, two lines each: IMAGE_ID QW QX QY QZ TX TY TZ CAMERA_ID NAME, and its points, which may be none.
+
+    Some programs leave out the empty lines of images without points: a line that names a file is no line of points.
+    """
+    points = False
+    for where, line in _lines(path):
+        if points and not _names_a_file(line):
+            points = False
+        elif _filled(line):
             _, *pose, camera, name = _fields(line, 10, where)
             values = _floats(pose, where)
             yield ColmapImage(name, _integer(camera, where), values[:4], values[4:])
-            next(lines, None)
+            points = True
 
 
 def _lines(path: Path) -> Iterator[tuple[str, str]]:
@@ -46,6 +51,18 @@ def _lines(path: Path) -> Iterator[tuple[str, str]]:
 
 def _filled(line: str) -> bool:
     return bool(line) and not line.startswith("#")
+
+
+def _names_a_file(line: str) -> bool:
+    """Whether it is the first line of an image: what follows its ninth field are no numbers."""
+    fields = line.split(None, 9)
+    if len(fields) < 10 or line.startswith("#"):
+        return False
+    try:
+        _floats(fields[9].split(), "")
+    except DataError:
+        return True
+    return False
 
 
 def _fields(line: str, least: int, where: str) -> list[str]:
