@@ -21,7 +21,8 @@ from samepoint.data.readers.bask import read_bask
 from samepoint.data.readers.blenderproc import read_blenderproc
 from samepoint.data.readers.bop import read_bop
 from samepoint.data.readers.colmap import read_colmap
-from samepoint.data.readers.frames import read_frames
+from samepoint.data.readers.flat_frames import is_flat, read_flat
+from samepoint.data.readers.frames import is_frames, read_frames
 from samepoint.data.readers.labelfusion import read_labelfusion
 from samepoint.data.readers.lerobot import read_lerobot
 from samepoint.data.readers.nerf_supervision import read_nerf_supervision
@@ -45,9 +46,14 @@ def in_place(read: Callable[[Path], Dataset]) -> Reader:
     return lambda source, _scratch: read(source)
 
 
+def _frames(source: Path) -> Dataset:
+    """Folders of colour, depth and poses, or all side by side in one."""
+    return read_flat(source) if not is_frames(source) and is_flat(source) else read_frames(source)
+
+
 FORMATS: dict[str, Reader] = {
     "bop": in_place(read_bop),
-    "frames": in_place(read_frames),
+    "frames": in_place(_frames),
     "pdc": in_place(read_pdc),
     "bask": read_bask,
     "nerfstudio": in_place(read_nerfstudio),

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from samepoint.data.file_kinds import DATA_SUFFIXES
 from samepoint.data.recording import Dataset
+from samepoint.reading import walk
 
 LINES = 8
 """At most so many folders are named; a further line counts the others."""
@@ -91,16 +92,12 @@ def _inherited(folder: str, root: Path, because: Mapping[str, str]) -> str | Non
 
 
 def _data_files(root: Path) -> Iterator[tuple[str, list[str]]]:
-    """Folders and the names in them that look like data, sorted; links to folders are followed, not in a circle."""
-    seen = {os.path.realpath(root)}
-    for folder, folders, files in os.walk(root, followlinks=True):
-        shown = sorted(name for name in folders if not name.startswith((".", "__MACOSX")))
-        folders[:] = [name for name in shown if os.path.realpath(os.path.join(folder, name)) not in seen]
-        seen.update(os.path.realpath(os.path.join(folder, name)) for name in folders)
-        poses = os.path.basename(folder).lower() in POSE_FOLDERS
-        names = sorted(name for name in files if not name.startswith(".") and _looks_like_data(name, poses))
+    """Folders and the names in them that look like data, sorted."""
+    for folder, files in walk(root) if root.is_dir() else ():
+        poses = folder.name.lower() in POSE_FOLDERS
+        names = [path.name for path in files if _looks_like_data(path.name, poses)]
         if names:
-            yield folder, names
+            yield str(folder), names
 
 
 def _looks_like_data(name: str, poses: bool) -> bool:

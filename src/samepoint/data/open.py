@@ -6,6 +6,7 @@ from pathlib import Path
 
 from samepoint.data.decode import IMAGE_SUFFIXES
 from samepoint.data.readers.bop import is_bop, read_bop
+from samepoint.data.readers.flat_frames import is_flat, read_flat
 from samepoint.data.readers.frames import is_frames, read_frames
 from samepoint.data.readers.multi_camera import is_multi_camera, read_multi_camera
 from samepoint.data.readers.photos import has_images, read_photos
@@ -15,8 +16,8 @@ from samepoint.data.recording import Dataset
 from samepoint.errors import DataError
 
 FORMS = (
-    "a BOP data set, color/ depth/ pose/ with intrinsics.json, cameras with calibration.toml, a folder of photos, or"
-    " a video"
+    "a BOP data set, color/ depth/ pose/ with intrinsics.json, NAME-color.png beside NAME-depth.png, cameras with"
+    " calibration.toml, a folder of photos, or a video"
 )
 
 
@@ -49,6 +50,8 @@ def open_dataset(path: Path | str, *, cache_dir: Path | None = None) -> Dataset:
         )
     if is_frames(path):
         return _straight(read_frames(path))
+    if is_flat(path):
+        return read_flat(path)
     if has_images(path):
         return read_photos(path)
     videos = sorted(p.name for p in path.iterdir() if p.suffix.lower() in VIDEO_SUFFIXES)

@@ -1,5 +1,6 @@
 import json
 import shutil
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -70,6 +71,11 @@ def test_parts_may_be_missing(folder):
     assert all(v.depth is None and v.world_from_camera is None for v in read_frames(folder).views())
 
 
+def lost(folder, *numbers):
+    for number in numbers:
+        np.savetxt(folder / "pose" / f"{number:03d}.txt", np.full((4, 4), (np.nan, -np.inf, 0)[number]))
+
+
 def camera(folder, **changes):
     path = folder / "intrinsics.json"
     content = {**json.loads(path.read_text()), **changes}
@@ -96,7 +102,7 @@ def test_bent_images_are_straightened_by_import_and_refused_otherwise(folder, tm
         (lambda f: camera(f, fx="wide"), "expected 4 numbers"),
         (lambda f: camera(f, width=640), r"is for images 640 pixels wide, but 000\.png is 16x12"),
         (lambda f: np.savetxt(f / "pose" / "001.txt", np.diag([1, 1, -1, 1])), r"001\.txt: .*mirrored"),
-        (lambda f: np.savetxt(f / "pose" / "001.txt", np.full((4, 4), np.nan)), r"001\.txt: .*finite"),
+        (lambda f: lost(f, 0, 1, 2), r"pose: all 3 poses are unknown"),
         (lambda f: np.savetxt(f / "pose" / "001.txt", np.eye(3)), r"001\.txt: has 9 numbers, not 16"),
         (lambda f: (f / "pose" / "001.txt").write_text("one"), r"001\.txt: holds 'one' among its numbers"),
         (lambda f: shutil.rmtree(f / "color") or (f / "color").mkdir(), "color: holds no images"),
@@ -165,3 +171,178 @@ def test_real_frames(realdata, tmp_path):
     agree = ((measured - z[inside]).abs() < 0.02 * z[inside])[measured > 0]
     assert agree.float().mean() > 0.6
     assert len(agree) > 10_000
+
+
+def rename(folder, new):
+    """Gives the files of a folder other names, by number."""
+    for number, path in enumerate(sorted(folder.iterdir())):
+        path.rename(folder / f"{new.format(number)}{path.suffix}")
+
+
+def test_unknown_poses_are_views_without_one_and_are_counted(folder):
+    lost(folder, 1, 2)
+    data = read_frames(folder)
+    assert [view.world_from_camera is None for view in data.views()] == [False, True, True]
+    assert data.notes == ("2 of 3 poses are unknown (not finite): these views have none",)
+
+
+def test_poses_of_twelve_numbers(folder):
+    whole = read_frames(folder).views()[1].world_from_camera
+    pose = np.loadtxt(folder / "pose" / "001.txt")
+    np.savetxt(folder / "pose" / "001.txt", pose[:3])
+    torch.testing.assert_close(read_frames(folder).views()[1].world_from_camera, whole)
+
+
+@pytest.mark.parametrize(
+    ("color", "depth", "how"),
+    [
+        ("{:06d}", "{}", "number"),
+        ("frame_{:04d}", "depth_{:04d}", "number"),
+        ("rgb_{:03d}", "depth_{:03d}", None),
+        ("frame-{:06d}.color", "frame-{:06d}.depth", None),
+        ("1305031102.{:01d}5", "1305031102.{:01d}7", "time"),
+    ],
+)
+def test_names_that_differ_are_matched_where_that_is_plain(folder, color, depth, how):
+    rename(folder / "color", color)
+    rename(folder / "depth", depth)
+    rename(folder / "pose", color)
+    data = read_frames(folder)
+    for number, view in enumerate(data.views()):
+        assert view.image.stem == color.format(number)
+        assert view.depth.path.stem == depth.format(number)
+        assert view.world_from_camera is not None
+    line = f"depth files belong to the images of the same {how}: their names differ"
+    assert data.notes == ((line,) if how else ())
+
+
+def test_names_that_fit_in_two_ways_or_none_are_an_error_with_both_sides(folder):
+    rename(folder / "depth", "{}")
+    (folder / "depth" / "0.png").rename(folder / "depth" / "3.png")  # 1, 2, 3 against 0, 1, 2
+    with pytest.raises(DataError, match=r"found color/ with 3 \(000\.png, .*\) and depth/ with 3 \(1\.png"):
+        read_frames(folder)
+    rename(folder / "depth", "x{}y")
+    for path in list((folder / "depth").iterdir()):
+        path.rename(path.with_name(path.name.translate(str.maketrans("012", "abc"))))
+    with pytest.raises(DataError, match=r"depth: no depth file has the name of an image: found color/"):
+        read_frames(folder)
+
+
+def test_what_is_left_over_is_said(folder):
+    (folder / "depth" / "000.png").rename(folder / "depth" / "010.png")
+    cv2.imwrite(str(folder / "thumbs.png"), np.zeros((4, 4), np.uint8))
+    (folder / "train.txt").write_text("000.png\n001.png\n")
+    assert read_frames(folder).notes == (
+        "1 .png file is not used (thumbs.png)",
+        "color: 1 of 3 .png files is not used (002.png): in no list (train.txt)",
+        "depth: 1 of 3 .png files is not used (010.png): no image has its name",
+    )
+
+
+@pytest.mark.parametrize("suffix", ["npy", "npz", "pfm", "exr"])
+def test_depth_of_floating_point_is_in_metres(folder, suffix):
+    """Also where the unit of intrinsics.json is that of whole numbers."""
+    metres = {}
+    for path in sorted((folder / "depth").iterdir()):
+        metres[path.stem] = cv2.imread(str(path), cv2.IMREAD_UNCHANGED).astype(np.float32) / 1000 + 0.1
+        path.unlink()
+        target, values = path.with_suffix(f".{suffix}"), metres[path.stem]
+        if suffix == "npy":
+            np.save(target, values)
+        elif suffix == "npz":
+            np.savez(target, depth=values)
+        elif suffix == "pfm":
+            target.write_bytes(b"Pf\n16 12\n-1.0\n" + values[::-1].tobytes())
+        else:
+            exr = pytest.importorskip("OpenEXR")
+            header = {"compression": exr.ZIP_COMPRESSION, "type": exr.scanlineimage}
+            exr.File(header, {"Z": values}).write(str(target))
+    data = read_frames(folder)
+    assert data.notes == (
+        "depth of floating point is taken for metres: by depth_unit_m it would be impossible",
+    )
+    for view in data.views():
+        decoded = decode_view(view)
+        assert np.abs(decoded.depth * decoded.metres_per_unit - metres[view.image.stem]).max() < 1e-4
+    camera(folder, depth_unit_m=None)
+    assert read_frames(folder).notes == ()
+
+
+def test_foundation_pose(folder):
+    """rgb/, depth/, masks/ and cam_K.txt: millimetres, masks of the first image alone."""
+    (folder / "color").rename(folder / "rgb")
+    (folder / "intrinsics.json").unlink()
+    (folder / "cam_K.txt").write_text("20 0 7.5\n0 21 5.5\n0 0 1\n")
+    (folder / "masks").mkdir()
+    cv2.imwrite(str(folder / "masks" / "000.png"), np.full(SIZE, 255, np.uint8))
+    data = open_dataset(folder)
+    assert data.views()[0].intrinsics.tolist() == [[20, 0, 7.5], [0, 21, 5.5], [0, 0, 1]]
+    assert {view.depth.metres_per_unit for view in data.views()} == {0.001}
+    assert [len(view.placements) for view in data.views()] == [1, 0, 0]
+    assert list(data.objects) == [1]
+    assert data.notes == ("depth is taken for millimetres: cam_K.txt says no unit",)
+    for path in (folder / "depth").iterdir():
+        cv2.imwrite(str(path), np.full(SIZE, 50000, np.uint16))
+    with pytest.raises(DataError, match=r"as millimetres its median depth is 50 m.*depth_unit_m"):
+        read_frames(folder)
+
+
+def test_masks_of_several_objects_in_folders(folder):
+    for name in ("cup", "plate"):
+        (folder / "masks" / name).mkdir(parents=True)
+        cv2.imwrite(str(folder / "masks" / name / "001.png"), np.full(SIZE, 255, np.uint8))
+    data = read_frames(folder)
+    assert {number: model.family for number, model in data.objects.items()} == {1: "cup", 2: "plate"}
+    assert [[p.object_id for p in view.placements] for view in data.views()] == [[], [1, 2], []]
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("cam_K.txt", "20,0,7.5,0,21,5.5,0,0,1"),
+        ("camera-intrinsics.txt", "20 0 7.5\n0 21 5.5\n0 0 1\n"),
+        ("intrinsic/intrinsic_color.txt", "20 0 7.5 0\n0 21 5.5 0\n0 0 1 0\n0 0 0 1\n"),
+        ("intrinsics.txt", "20 21 7.5 5.5"),
+        (
+            "camera_intrinsic.json",
+            '{"width": 16, "height": 12, "intrinsic_matrix": [20,0,0,0,21,0,7.5,5.5,1]}',
+        ),
+    ],
+)
+def test_cameras_as_other_programs_write_them(folder, name, text):
+    (folder / "intrinsics.json").unlink()
+    (folder / name).parent.mkdir(exist_ok=True)
+    (folder / name).write_text(text)
+    assert is_frames(folder)
+    assert read_frames(folder).views()[0].intrinsics.tolist() == [[20, 0, 7.5], [0, 21, 5.5], [0, 0, 1]]
+    (folder / name).write_text("20 0 7.5")
+    with pytest.raises(DataError, match=Path(name).name):
+        read_frames(folder)
+
+
+def test_scan_net(folder):
+    """Depth of half the size, with a camera matrix of its own; poses that tracking lost."""
+    (folder / "intrinsics.json").unlink()
+    (folder / "intrinsic").mkdir()
+    (folder / "intrinsic" / "intrinsic_color.txt").write_text("20 0 7.5 0 0 20 5.5 0 0 0 1 0 0 0 0 1")
+    (folder / "intrinsic" / "intrinsic_depth.txt").write_text("10 0 3.5 0 0 10 2.5 0 0 0 1 0 0 0 0 1")
+    for path in (folder / "depth").iterdir():
+        cv2.imwrite(str(path), np.full((6, 8), 700, np.uint16))
+    lost(folder, 1)
+    data = read_frames(folder)
+    assert len(data.notes) == 3
+    decoded = [decode_view(view) for view in data.views()]
+    assert all((each.depth == 700).all() and each.depth.shape == SIZE for each in decoded)
+
+
+def test_a_folder_of_such_folders(folder):
+    shutil.copytree(folder, folder.parent / "all" / "b10")
+    shutil.copytree(folder, folder.parent / "all" / "b9")
+    (folder.parent / "all" / "b9" / "raw.dng").touch()
+    (folder.parent / "all" / "other.mp4").touch()
+    data = open_dataset(folder.parent / "all")
+    assert [(r.name, len(r.moments)) for r in data.recordings] == [("b9", 3), ("b10", 3)]
+    assert data.notes == (
+        "b9: 1 .dng file is not used (raw.dng)",
+        "1 .mp4 file is not used (other.mp4)",
+    )

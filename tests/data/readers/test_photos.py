@@ -139,3 +139,130 @@ def test_broken_video_leaves_nothing(video, tmp_path, keep):
     with pytest.raises(DataError, match=r"clip\.avi: (is empty|(this|no frame of this) video)"):
         read_photos(video, cache_dir=tmp_path / "cache")
     assert list((tmp_path / "cache" / "videos").iterdir()) == []
+
+
+def mask(path, rows=slice(3, 9), value=255):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    values = np.zeros((20, 30), np.uint8)
+    values[rows] = value
+    Image.fromarray(values).save(path)
+
+
+def names(data):
+    return [view.image.name for view in data.views()]
+
+
+@pytest.mark.parametrize(
+    ("image", "beside"),
+    [
+        ("a.jpg", "masks/a.png"),
+        ("a.jpg", "masks/a.jpg.png"),  # COLMAP
+        ("a.jpg", "mask/a.png"),
+        ("a.jpg", "a_mask.png"),
+        ("a.jpg", "a-label.png"),
+        ("images/a.jpg", "masks/a.png"),
+        ("rgb/a.jpg", "segmentation/a.png"),
+        ("images/cup/a.jpg", "masks/cup/a.png"),
+        ("JPEGImages/a.jpg", "SegmentationObject_masks/a.png"),
+    ],
+)
+def test_masks_lie_where_programs_put_them(tmp_path, image, beside):
+    photo(tmp_path / image)
+    mask(tmp_path / beside)
+    data = read_photos(tmp_path)
+    assert names(data) == ["a.jpg"]
+    (placement,) = data.views()[0].placements
+    assert placement.mask == tmp_path / beside
+    assert data.notes == ()
+
+
+@pytest.mark.parametrize(
+    "other",
+    ["depth/a.png", "thumbnails/a.jpg", "a_depth.png", "a_normals.png", "a_mask_0.png", "masks/a/0.png"],
+)
+def test_other_pictures_of_a_photo_are_no_photos_and_are_named(tmp_path, other):
+    photo(tmp_path / "a.jpg")
+    mask(tmp_path / other)
+    data = read_photos(tmp_path)
+    assert names(data) == ["a.jpg"]
+    assert len(data.notes) == 1
+    assert f"is not used ({other.rpartition('/')[2]})" in data.notes[0]
+
+
+def test_words_alone_make_no_mask(tmp_path):
+    """Classes and photos may be called so."""
+    for name in (
+        "mask/1.png",
+        "mug/1.png",
+        "label_of_wine_1.jpg",
+        "depth_gauge_1.jpg",
+        "mask_of_tiger_2.jpg",
+    ):
+        photo(tmp_path / name)
+    data = read_photos(tmp_path)
+    assert len(data.views()) == 5
+    assert data.notes == ()
+
+
+def test_16_bit_grey_beside_colour_is_depth(tmp_path):
+    photo(tmp_path / "000001.jpg")
+    Image.fromarray(np.full((20, 30), 900, np.uint16)).save(tmp_path / "000001.png")
+    data = read_photos(tmp_path)
+    assert names(data) == ["000001.jpg"]
+    assert data.notes == (
+        "1 .png file is not used (000001.png): 16-bit grey beside images of 8 bits: taken for depth",
+    )
+
+
+def test_photos_of_16_bits_alone_are_photos(tmp_path):
+    for i in range(3):
+        Image.fromarray(np.full((20, 30), 900 * (i + 1), np.uint16)).save(tmp_path / f"{i}.png")
+    assert len(read_photos(tmp_path).views()) == 3
+
+
+def test_what_is_not_read_is_named(tmp_path):
+    for name in ("a.jfif", "b.JPE"):
+        photo(tmp_path / "draft.jpg")
+        (tmp_path / "draft.jpg").rename(tmp_path / name)
+    for name in ("c.CR2", "d.gif", "clip.mp4", ".e.gif"):
+        (tmp_path / name).touch()
+    data = read_photos(tmp_path)
+    assert names(data) == ["a.jfif", "b.JPE"]
+    assert data.notes == (
+        "1 .cr2 file is not used (c.CR2)",
+        "1 .mp4 file is not used (clip.mp4)",
+        "1 .gif file is not used (d.gif)",
+    )
+    (tmp_path / "only").mkdir()
+    (tmp_path / "only" / "x.gif").touch()
+    with pytest.raises(DataError, match=r"holds no photos; .*; convert its \.gif files"):
+        read_photos(tmp_path / "only")
+
+
+def test_masks_that_number_objects(tmp_path):
+    """VOC and DAVIS: palette entries are objects; 255 is undecided."""
+    for name in "ab":
+        photo(tmp_path / f"{name}.jpg")
+    (tmp_path / "masks").mkdir()
+    values = np.zeros((20, 30), np.uint8)
+    values[2:4], values[6:9], values[12] = 1, 2, 255
+    for name in "ab":
+        image = Image.fromarray(values, "P")
+        image.putpalette([0, 0, 0, 128, 0, 0, 0, 128, 0, *[128, 128, 0] * 252, 224, 224, 192])
+        image.save(tmp_path / "masks" / f"{name}.png")
+        values[2:4] = 0
+    data = read_photos(tmp_path)
+    assert [[p.object_id for p in view.placements] for view in data.views()] == [[1, 2], [2]]
+    assert data.notes == ("masks hold the numbers 1, 2: an object each",)
+    labels = FrameStore(data, budget_bytes=0)[0].labels.numpy()
+    assert ((labels == 1).sum(), (labels == 2).sum()) == (60, 90)
+
+
+def test_masks_of_turned_photos(tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.fromarray(np.zeros((20, 30, 3), np.uint8)).save(tmp_path / "a.jpg", exif=exif)
+    mask(tmp_path / "masks" / "a.png")
+    labels = FrameStore(read_photos(tmp_path), budget_bytes=0)[0].labels.numpy()
+    assert labels.shape == (30, 20)
+    assert (labels > 0).all(0).tolist() == [False] * 11 + [True] * 6 + [False] * 3

@@ -1,116 +1,138 @@
-"""Registered RGB-D frames as folders: colour, depth, pose and an intrinsics.json.
+"""Registered RGB-D frames as folders: colour, depth, poses, masks and a camera.
 
-    color/NAME.jpg   depth/NAME.png   pose/NAME.txt   intrinsics.json   train.txt   test.txt
+    color/NAME.jpg   depth/NAME.png   pose/NAME.txt   masks/NAME.png   intrinsics.json   train.txt   test.txt
 
-intrinsics.json: see `camera_file`; depth along the optical axis, registered to colour, 0 unknown; pose: 4x4
-camera-to-world, metres, OpenCV axes.
+Also rgb/ with cam_K.txt (FoundationPose), and intrinsic/intrinsic_color.txt (ScanNet): see `side_cameras`. Depth
+along the optical axis, registered to colour, 0 unknown; pose: 4x4 camera-to-world, metres, OpenCV axes.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 
-import numpy as np
-
-from samepoint.data.checks import checked_poses
-from samepoint.data.decode import IMAGE_SUFFIXES
-from samepoint.data.readers.camera_file import CAMERA_FILE, CameraFile, read_camera_file
-from samepoint.data.readers.camera_numbers import check_image
-from samepoint.data.recording import Dataset, DepthFile, Moment, Recording, Split, View
+from samepoint.data.file_kinds import DEPTH_SUFFIXES, IMAGE_SUFFIXES
+from samepoint.data.leftovers import files_of, noted
+from samepoint.data.natural_order import natural_key
+from samepoint.data.readers.masks_beside import Masks, masks_beside
+from samepoint.data.readers.posed_views import cameras_of, depth_without_camera, posed_views
+from samepoint.data.readers.side_cameras import camera_path
+from samepoint.data.recording import Dataset, Moment, Recording, Split, View
 from samepoint.errors import DataError
-from samepoint.text import read_lines, read_numbers, same_name, slashed
+from samepoint.reading import entries, folders, walk
+from samepoint.text import read_lines, same_name, slashed
 
-COLOUR = ("color", "colour", "rgb")
+COLOUR = ("color", "colour", "colors", "rgb", "image", "images", "img", "imgs")
+DEPTH = ("depth", "depths", "depth_image", "depth_images")
+POSE = ("pose", "poses", "cam_pose", "camera_poses")
+MASKS = ("masks", "mask")
 LISTS: dict[str, Split] = {
     "train.txt": "train",
     "validation.txt": "validation",
     "val.txt": "validation",
     "test.txt": "test",
 }
-DEPTH_SUFFIXES = frozenset({".png", ".tif", ".tiff", ".npy"})
 
 
 def is_frames(root: Path) -> bool:
-    """Whether a folder has colour frames beside depth, poses or intrinsics."""
-    return _colour(root) is not None and any((root / n).exists() for n in ("depth", "pose", CAMERA_FILE))
+    """Whether a folder has colour frames beside depth, poses or a camera, or holds such folders."""
+    return _is_one(root) or bool(_below(root))
 
 
 def read_frames(root: Path) -> Dataset:
-    """Reads one recording of mode "scan"; depth and poses may be missing, also for single frames.
+    """Reads one recording of mode "scan"; depth, poses and masks may be missing, also for single frames. A folder of
+    such folders is a recording each.
 
     train.txt, validation.txt and test.txt list the image names of a split, one a line: each becomes a
     recording of its own, and images that no list names are left out. Raises DataError for depth without
-    intrinsics, wrong poses, sizes that do not fit and lists that name images that are not there.
+    intrinsics, wrong poses, names and sizes that do not fit and lists that name images that are not there.
     """
     root = Path(root)
-    colour = _colour(root)
+    below = [] if _is_one(root) else _below(root)
+    if not below:
+        return _read(root)
+    parts = [_read(folder) for folder in below]
+    objects = {number: model for part in parts for number, model in part.objects.items()}
+    notes = [f"{part.root.name}: {note}" for part in parts for note in part.notes]
+    told = [path for folder in below for _, files in walk(folder) for path in files]
+    dataset = Dataset(root, tuple(r for part in parts for r in part.recordings), objects)
+    return noted(dataset, also=told, notes=notes)
+
+
+def _read(root: Path) -> Dataset:
+    colour = _folder(root, COLOUR)
     if colour is None:
         raise DataError("has no colour folder", where=root, mend="put the images into color/")
     images = _files(colour, IMAGE_SUFFIXES)
     if not images:
         raise DataError("holds no images", where=colour, mend="put PNG or JPEG images there")
-    views = _views(root, images)
+    depths = _files(_folder(root, DEPTH), DEPTH_SUFFIXES)
+    masks = _masks(root, images)
+    cameras = cameras_of((root, colour), images[0], depths)
+    if depths and cameras.colour is None:
+        raise depth_without_camera(root)
+    poses = _files(_folder(root, POSE), frozenset({".txt"}))
+    found = posed_views(images, depths, poses, masks, cameras)
+    recordings, lists = _recordings(root, found.views)
+    unlisted = len(images) - len({view.image for r in recordings for view in r.views()})
+    reasons = dict(found.reasons)
+    if unlisted:
+        reasons[colour] = f"in no list ({', '.join(path.name for path in lists)})"
+    dataset = Dataset(root, recordings, masks.objects)
+    # Depth and poses of images that no list names are left out with these.
+    unlisted_too = Dataset(root, (Recording("", "scan", tuple(Moment((v,)) for v in found.views.values())),))
+    read = [path for path in files_of(unlisted_too) if path.parent != colour]
+    return noted(dataset, also=[*found.read, *lists, *read], reasons=reasons, notes=found.notes)
+
+
+def _recordings(root: Path, views: Mapping[Path, View]) -> tuple[tuple[Recording, ...], list[Path]]:
+    """The recordings and the lists that make them."""
     recordings: list[Recording] = []
-    for name, split in LISTS.items():
-        if (root / name).exists():
-            listed = _listed(root / name, images)
-            moments = tuple(Moment((views[stem],)) for stem in listed)
-            recordings.append(Recording(f"{root.name}/{split}", "scan", moments, split))
+    lists = [root / name for name in LISTS if (root / name).exists()]
+    for path in lists:
+        split = LISTS[path.name]
+        moments = tuple(Moment((views[image],)) for image in _listed(path, views))
+        recordings.append(Recording(f"{root.name}/{split}", "scan", moments, split))
     if not recordings:
         recordings = [Recording(root.name, "scan", tuple(Moment((view,)) for view in views.values()))]
-    return Dataset(root, tuple(recordings))
+    return tuple(recordings), lists
 
 
-def _views(root: Path, images: dict[str, Path]) -> dict[str, View]:
-    depths = _files(root / "depth", DEPTH_SUFFIXES)
-    camera = _camera(root / CAMERA_FILE, next(iter(images.values())), bool(depths))
-    intrinsics, lens, unit = (
-        (None, None, None) if camera is None else (camera.intrinsics, camera.lens, camera.metres_per_unit)
-    )
-    files = {
-        stem: path for stem, path in _files(root / "pose", frozenset({".txt"})).items() if stem in images
-    }
-    matrices = [_pose(path) for path in files.values()]
-    poses = dict(zip(files, checked_poses(matrices, list(files.values())), strict=True))
-    views: dict[str, View] = {}
-    for stem, image in images.items():
-        depth = DepthFile(depths[stem], unit) if unit is not None and stem in depths else None
-        views[stem] = View("cam0", image, intrinsics, poses.get(stem), depth, lens=lens)
-    return views
+def _masks(root: Path, images: list[Path]) -> Masks:
+    folder = _folder(root, MASKS)
+    return Masks() if folder is None else masks_beside(images, folder)
 
 
-def _camera(path: Path, image: Path, has_depth: bool) -> CameraFile | None:
-    if not path.exists():
-        if has_depth:
-            mend = f"write {CAMERA_FILE} with width height fx fy cx cy depth_unit_m"
-            raise DataError("depth without intrinsics", where=path.parent, mend=mend)
-        return None
-    camera = read_camera_file(path, needs_unit=has_depth)
-    check_image(image, camera.width, camera.height, path)
-    return camera
-
-
-def _pose(path: Path) -> np.ndarray:
-    return read_numbers(path, 16, mend="write a 4x4 matrix row by row").reshape(4, 4)
-
-
-def _listed(path: Path, images: dict[str, Path]) -> list[str]:
-    known = {same_name(stem): stem for stem in images}
-    stems: list[str] = []
+def _listed(path: Path, views: Mapping[Path, View]) -> list[Path]:
+    known = {same_name(image.stem): image for image in views}
+    listed: list[Path] = []
     for name in filter(None, map(slashed, read_lines(path))):
         written = PurePosixPath(name)
         found = known.get(same_name(written.stem), known.get(same_name(written.name)))  # "12.5" has no suffix
         if found is None:
             what = f"names {written.stem}, which is not there"
             raise DataError(what, where=path, mend="list names of color/")
-        stems.append(found)
-    return stems
+        listed.append(found)
+    return listed
 
 
-def _colour(root: Path) -> Path | None:
-    return next((root / name for name in COLOUR if (root / name).is_dir()), None)
+def _is_one(root: Path) -> bool:
+    if _folder(root, COLOUR) is None:
+        return False
+    return any(_folder(root, names) is not None for names in (DEPTH, POSE)) or camera_path(root) is not None
 
 
-def _files(folder: Path, suffixes: frozenset[str]) -> dict[str, Path]:
-    found = sorted(folder.iterdir()) if folder.is_dir() else []
-    return {p.stem: p for p in found if p.suffix.lower() in suffixes and not p.name.startswith(".")}
+def _below(root: Path) -> list[Path]:
+    """The folders in it that are such recordings, sorted."""
+    return sorted((path for path in folders(root) if _is_one(path)), key=natural_key)
+
+
+def _folder(root: Path, names: tuple[str, ...]) -> Path | None:
+    """The first folder of these names, capitals or not, that is there."""
+    there = {path.name.lower(): path for path in folders(root)}
+    return next((there[name] for name in names if name in there), None)
+
+
+def _files(folder: Path | None, suffixes: frozenset[str]) -> list[Path]:
+    found = entries(folder) if folder is not None else []
+    return sorted((path for path in found if path.suffix.lower() in suffixes), key=natural_key)

@@ -22,7 +22,7 @@ WORDS: dict[Role, frozenset[str]] = {
     "label": frozenset(
         {
             *("label", "labels", "seg", "segm", "segmentation", "segmentations", "instance", "instances"),
-            *("semantic", "semantics", "instanceid"),
+            *("semantic", "semantics", "instanceid", "gt", "groundtruth", "annotation", "annotations"),
         }
     ),
     "depth": frozenset({"depth", "depths", "depthmap", "depthmaps", "dpt"}),
@@ -43,7 +43,7 @@ def role_of(stem: str) -> tuple[str, Role | None]:
         stem = stem[: -len(inner)]
     kept: list[str] = []
     found: set[Role] = set()
-    for word in SEPARATORS.split(stem.lower()):
+    for word in SEPARATORS.split(re.sub(r"ground[._\- ]truth", "groundtruth", stem.lower())):
         letters = re.match(r"[a-z]+(?=\d*$)", word)
         role = BY_WORD.get(word) or (BY_WORD.get(letters[0]) if letters else None)
         if role is None:

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import logging
-import os
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from samepoint.data.decode import IMAGE_SUFFIXES, decode_image, image_size
+from samepoint.data.decode import decode_image, image_size
+from samepoint.data.file_kinds import IMAGE_SUFFIXES, UNREAD_IMAGES, is_image
+from samepoint.data.leftovers import noted
+from samepoint.data.natural_order import natural_key
 from samepoint.data.quality import QualityFilter, measure, select
+from samepoint.data.readers.masks_beside import Masks, masks_beside, together
+from samepoint.data.readers.photo_roles import Division, divide
 from samepoint.data.readers.video import VIDEO_SUFFIXES, read_video
-from samepoint.data.recording import Dataset, Moment, ObjectModel, Placement, Recording, View
+from samepoint.data.recording import Dataset, Moment, Placement, Recording, View
 from samepoint.data.store_files import default_cache
 from samepoint.errors import DataError
+from samepoint.reading import walk
 
-MASKS = "masks"
 MAX_FRAMES = 400
 log = logging.getLogger(__name__)
 
@@ -41,13 +45,17 @@ def read_photos(
     if path.is_file():
         image_size(path)
         return Dataset(path, (Recording(path.stem, "photos", (Moment((View("cam0", path),)),)),))
-    folders = _images_by_folder(path)
-    if not folders:
-        kinds = " ".join(sorted(IMAGE_SUFFIXES))
-        raise DataError("holds no photos", where=path, mend=f"photos are files ending in {kinds}")
-    recordings = tuple(_recording(path, folder, images, criteria) for folder, images in folders.items())
-    masked = any(view.placements for recording in recordings for view in recording.views())
-    return Dataset(path, recordings, {1: ObjectModel(1)} if masked else {})
+    division = divide(path, _images_by_folder(path))
+    if not division.photos:
+        raise DataError("holds no photos", where=path, mend=_no_photos(path))
+    parts = {folder: _masks(folder, images, division) for folder, images in division.photos.items()}
+    masks = together(parts.values())
+    recordings = tuple(
+        _recording(path, folder, images, parts[folder].of, criteria)
+        for folder, images in division.photos.items()
+    )
+    dataset = Dataset(path, recordings, masks.objects)
+    return noted(dataset, reasons={**division.reasons, **masks.reasons}, notes=masks.notes)
 
 
 def has_images(path: Path) -> bool:
@@ -55,53 +63,50 @@ def has_images(path: Path) -> bool:
     return next(_walk(path), None) is not None
 
 
-def _recording(root: Path, folder: Path, images: list[Path], criteria: QualityFilter | None) -> Recording:
+def _recording(
+    root: Path,
+    folder: Path,
+    images: list[Path],
+    placements: Mapping[Path, tuple[Placement, ...]],
+    criteria: QualityFilter | None,
+) -> Recording:
     if criteria is not None:
         selection = select((measure(decode_image(image)) for image in images), criteria)
         log.info("%s: %s", folder, selection)
         images = [images[i] for i in selection.kept]
-    masks = _masks(folder, images)
-    views = [View("cam0", image, placements=_placements(image, masks)) for image in images]
+    views = [View("cam0", image, placements=placements.get(image, ())) for image in images]
     name = folder.relative_to(root).as_posix()
     return Recording(folder.name if name == "." else name, "photos", tuple(Moment((view,)) for view in views))
 
 
-def _masks(folder: Path, images: list[Path]) -> dict[str, Path]:
-    if not (folder / MASKS).is_dir():
-        return {}
-    masks = {p.stem: p for p in sorted((folder / MASKS).iterdir()) if p.suffix.lower() in IMAGE_SUFFIXES}
-    if masks and not any(image.stem in masks for image in images):
-        example = f"the mask of {images[0].name} is {MASKS}/{images[0].stem}.png"
-        raise DataError("no mask has the name of a photo", where=folder / MASKS, mend=example)
-    return masks
+def _masks(folder: Path, images: list[Path], division: Division) -> Masks:
+    """The masks of a folder of photos; of folders and files of masks the first that is there."""
+    for where, labels in division.mask_folders[folder][:1]:
+        return masks_beside(images, where, labels=labels)
+    if division.labels[folder]:
+        return masks_beside(images, files=division.labels[folder], labels=True)
+    if division.masks[folder]:
+        return masks_beside(images, files=division.masks[folder])
+    return Masks()
 
 
-def _placements(image: Path, masks: Mapping[str, Path]) -> tuple[Placement, ...]:
-    mask = masks.get(image.stem)
-    if mask is None:
-        return ()
-    got, want = image_size(mask), image_size(image)
-    if got != want:
-        what = f"the mask is {got[1]}x{got[0]} but its image is {want[1]}x{want[0]}"
-        raise DataError(what, where=mask, mend="make the mask as large as its image, or remove it")
-    return (Placement(1, mask=mask),)
+def _no_photos(path: Path) -> str:
+    """What to do about a folder without photos."""
+    others = sorted({p.suffix.lower() for _, files in walk(path) for p in files} & UNREAD_IMAGES)
+    kinds = " ".join(sorted(IMAGE_SUFFIXES))
+    return f"photos are files ending in {kinds}" + (
+        f"; convert its {' '.join(others)} files" if others else ""
+    )
 
 
 def _images_by_folder(root: Path) -> dict[Path, list[Path]]:
     found: dict[Path, list[Path]] = defaultdict(list)
     for path in _walk(root):
         found[path.parent].append(path)
-    beside = {f for f in found if f.name == MASKS and f != root and f.parent in found}
-    return {folder: sorted(found[folder]) for folder in sorted(found) if folder not in beside}
+    return {folder: sorted(found[folder], key=natural_key) for folder in sorted(found, key=natural_key)}
 
 
 def _walk(root: Path) -> Iterator[Path]:
     """Images below `root` in order; links to folders are followed, but not round in a circle."""
-    seen = {os.path.realpath(root)}
-    for folder, folders, files in os.walk(root, followlinks=True):
-        kept = sorted(name for name in folders if not name.startswith((".", "__MACOSX")))
-        folders[:] = [name for name in kept if os.path.realpath(os.path.join(folder, name)) not in seen]
-        seen.update(os.path.realpath(os.path.join(folder, name)) for name in folders)
-        for name in sorted(files):
-            if not name.startswith(".") and Path(name).suffix.lower() in IMAGE_SUFFIXES:
-                yield Path(folder) / name
+    for _, files in walk(root):
+        yield from filter(is_image, files)
