@@ -9,7 +9,7 @@ import pytest
 
 from samepoint.errors import DataError
 from samepoint.files import read_json
-from samepoint.reading import entries, explain_unreadable, walk
+from samepoint.reading import entries, explain_unreadable, matching, walk
 from samepoint.tables import decimal_point, read_rows
 from samepoint.text import named_file, read_lines, read_numbers, read_text, read_toml, slashed
 
@@ -210,3 +210,23 @@ def test_folders_that_may_not_be_read_are_passed_over_and_named(
     with pytest.raises(DataError, match="may not be read"):
         entries(tmp_path / "locked")
     assert entries(tmp_path / "none") == []
+
+
+def test_a_link_further_down_does_not_take_a_folders_place(tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    (tmp_path / "b").mkdir()
+    (tmp_path / "a" / "link").symlink_to(tmp_path / "b")
+    assert [folder for folder, _ in walk(tmp_path)] == [tmp_path, tmp_path / "a", tmp_path / "b"]
+
+
+@pytest.mark.usefixtures("rights_bind")
+def test_patterns_name_folders_that_may_not_be_read(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    for name in ("a", "b", "c"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "scene.json").touch()
+    (tmp_path / "b").chmod(0)
+    assert matching(tmp_path, "*/scene.json") == [tmp_path / "a" / "scene.json", tmp_path / "c" / "scene.json"]
+    assert f"{tmp_path / 'b'}: this folder may not be read" in caplog.text
+    assert matching(tmp_path, "none/*.json") == []
+    with pytest.raises(DataError, match="may not be read"):
+        matching(tmp_path / "b", "*.json")

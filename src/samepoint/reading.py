@@ -7,6 +7,7 @@ as what it is. It is never called damaged.
 from __future__ import annotations
 
 import errno
+import fnmatch
 import logging
 import os
 import re
@@ -116,18 +117,23 @@ def clear_reading_errors(where: Path) -> Iterator[None]:
 def entries(folder: Path) -> list[Path]:
     """What lies in a folder, sorted by name, without hidden entries. Sub-folders that may not be read are left out
     and named; a folder that is not there has no entries. DataError if `folder` itself may not be read."""
-    try:
-        found = sorted(Path(folder).iterdir())
-        return [path for path in found if not path.name.startswith(".") and not _passed_over(path)]
-    except (FileNotFoundError, NotADirectoryError):
-        return []
-    except OSError as error:
-        raise unreadable(folder, error) from error
+    return [path for path, _ in _listed(Path(folder))]
 
 
-def folders(folder: Path) -> list[Path]:
+def subfolders(folder: Path) -> list[Path]:
     """The sub-folders of a folder that may be read, sorted, without hidden ones; the others are named."""
-    return [path for path in entries(folder) if path.is_dir()]
+    return [path for path, is_folder in _listed(Path(folder)) if is_folder]
+
+
+def matching(root: Path, pattern: str) -> list[Path]:
+    """As `sorted(root.glob(pattern))`, without hidden entries; folders on the way that may not be read are named.
+
+    DataError if `root` may not be read. A `**` is not understood: see `walk`.
+    """
+    found = [Path(root)]
+    for part in pattern.split("/"):
+        found = [path for folder in found for path in entries(folder) if fnmatch.fnmatchcase(path.name, part)]
+    return found
 
 
 def walk(root: Path) -> Iterator[tuple[Path, list[Path]]]:
@@ -138,14 +144,13 @@ def walk(root: Path) -> Iterator[tuple[Path, list[Path]]]:
 
 
 def _walk(folder: Path, seen: set[str]) -> Iterator[tuple[Path, list[Path]]]:
-    found = entries(folder)
-    below = [path for path in found if path.is_dir()]
-    yield folder, [path for path in found if path not in set(below)]
-    for path in below:
-        real = os.path.realpath(path)
-        if real not in seen and path.name != "__MACOSX":
-            seen.add(real)
-            yield from _walk(path, seen)
+    found = _listed(folder)
+    yield folder, [path for path, is_folder in found if not is_folder]
+    below = [path for path, is_folder in found if is_folder and not path.name.startswith("__MACOSX")]
+    new = {real: path for path in reversed(below) if (real := os.path.realpath(path)) not in seen}
+    seen.update(new)  # all of them before the first: a link further down does not take another's place
+    for path in sorted(new.values()):
+        yield from _walk(path, seen)
 
 
 def name_passed_over(folder: Path) -> None:
@@ -155,14 +160,31 @@ def name_passed_over(folder: Path) -> None:
         log.warning("%s: this folder may not be read (permission denied) and is passed over", folder)
 
 
-def _passed_over(path: Path) -> bool:
+def _listed(folder: Path) -> list[tuple[Path, bool]]:
+    """What `entries` says, and whether it is a folder."""
     try:
-        if not path.is_dir():
-            return False
-        _enter(path)
+        with os.scandir(folder) as found:
+            shown = sorted((e.name, _is_folder(e)) for e in found if not e.name.startswith("."))
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    except OSError as error:
+        raise unreadable(folder, error) from error
+    return [(folder / name, kind) for name, kind in shown if not (kind and _passed_over(folder / name))]
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link into a folder that may not be entered: who reads the file says so
+        return False
+
+
+def _passed_over(folder: Path) -> bool:
+    try:
+        _enter(folder)
         return False
     except OSError:
-        name_passed_over(path)
+        name_passed_over(folder)
         return True
 
 

@@ -21,6 +21,7 @@ from PIL import Image, PngImagePlugin, TiffImagePlugin
 
 from samepoint.data.image_files import opened, orientation_of, upright
 from samepoint.errors import DataError
+from samepoint.reading import entries
 
 GREY_MODES = ("I;16", "I;16B", "I;16L", "I;16N", "I")
 DEPTHS = (8, 10, 12, 14, 16)
@@ -134,7 +135,7 @@ def _of_series(folder: Path, pattern: str, suffix: str, stamp: int, alone: Path 
 def series(folder: Path, pattern: str, suffix: str) -> list[Path]:
     """The files of a folder whose names are `pattern` with numbers at #, sorted."""
     names = re.compile(r"\d+".join(map(re.escape, pattern.split("#"))) + re.escape(suffix))
-    return sorted(path for path in folder.iterdir() if names.fullmatch(path.name))
+    return [path for path in entries(folder) if names.fullmatch(path.name)]
 
 
 def _declared(path: Path, image: Image.Image) -> int:

@@ -14,6 +14,7 @@ from samepoint.data.readers.recognise import foreign_form
 from samepoint.data.readers.video import VIDEO_SUFFIXES
 from samepoint.data.recording import Dataset
 from samepoint.errors import DataError
+from samepoint.reading import clear_reading_errors
 
 FORMS = (
     "a BOP data set, color/ depth/ pose/ with intrinsics.json, NAME-color.png beside NAME-depth.png, cameras with"
@@ -29,6 +30,11 @@ def open_dataset(path: Path | str, *, cache_dir: Path | None = None) -> Dataset:
     Pixels are not decoded here, so a truncated image is found when they are (`FrameStore`).
     """
     path = Path(path)
+    with clear_reading_errors(path):
+        return _opened(path, cache_dir)
+
+
+def _opened(path: Path, cache_dir: Path | None) -> Dataset:
     if not path.exists():
         raise DataError("does not exist", where=path, mend="check the path")
     if path.is_file():

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 
 from samepoint.errors import DataError
-from samepoint.reading import explain_unreadable
+from samepoint.reading import entries, explain_unreadable
 from samepoint.sim import patterns as pat
 from samepoint.sim.families import Family
 from samepoint.sim.patterns import FONTS, Colour, Number, Picture
@@ -90,7 +90,7 @@ def paint(
 
 def read_texture_folder(folder: Path) -> tuple[Path, ...]:
     """The images of a folder, sorted; DataError if there is none."""
-    found = tuple(sorted(p for p in Path(folder).glob("*") if p.suffix.lower() in IMAGE_SUFFIXES))
+    found = tuple(p for p in entries(folder) if p.suffix.lower() in IMAGE_SUFFIXES)
     if not found:
         raise DataError(
             "holds no images for textures", where=folder, mend=f"put {', '.join(IMAGE_SUFFIXES)} in it"

@@ -17,6 +17,7 @@ from samepoint.data.doctor.findings import Finding
 from samepoint.data.doctor.footage import Footage
 from samepoint.errors import DataError
 from samepoint.files import read_json
+from samepoint.reading import matching
 from samepoint.text import read_numbers
 
 ROTATIONS = "rotations"
@@ -83,10 +84,10 @@ def rotations_of_files(root: Path) -> Finding | None:
 
 def _raw(root: Path) -> Iterator[tuple[str, np.ndarray | None]]:
     """Names and 3x3 parts."""
-    for path in sorted((root / "pose").glob("*.txt")):
+    for path in matching(root / "pose", "*.txt"):
         yield path.name, _pose(path)
     for pattern in ("scene_camera.json", "*/scene_camera.json", "*/*/scene_camera.json"):
-        for path in sorted(root.glob(pattern)):
+        for path in matching(root, pattern):
             for number, entry in _entries(path):
                 values = entry.get("cam_R_w2c")
                 yield f"{path.parent.relative_to(root).as_posix()}/{number}", _matrix(values, 9)

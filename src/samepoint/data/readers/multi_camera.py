@@ -19,6 +19,7 @@ from samepoint.data.rig.camera import Calibration, Camera
 from samepoint.data.rig.tables import LABELS, POINTS, STILL, TIMES, number, read_table
 from samepoint.data.store_files import default_cache
 from samepoint.errors import DataError
+from samepoint.reading import entries, matching, subfolders
 from samepoint.text import read_lines
 
 CALIBRATION, CALIBRATIONS = "calibration.toml", "calibration"
@@ -38,7 +39,7 @@ T = TypeVar("T")
 def is_multi_camera(path: Path) -> bool:
     """Whether a folder is such a recording or holds some; also where only calibrations are missing, which
     `read_multi_camera` says."""
-    if _is_recording(path) or any(_is_recording(below) for below in path.iterdir() if below.is_dir()):
+    if _is_recording(path) or any(_is_recording(below) for below in subfolders(path)):
         return True
     return _uncalibrated(path, ()) is not None
 
@@ -57,9 +58,7 @@ def read_multi_camera(
     path, cache = Path(path), (cache_dir or default_cache().parent) / "videos"
     if _is_recording(path, calibration):
         return Dataset(path, (_recording(path, path.resolve().name, None, cache, calibration),))
-    folders = sorted(
-        below for below in path.iterdir() if below.is_dir() and _is_recording(below, calibration)
-    )
+    folders = sorted(below for below in subfolders(path) if _is_recording(below, calibration))
     bare = _uncalibrated(path, folders) if calibration is None else None
     if bare is not None:
         mend = (
@@ -80,13 +79,13 @@ def _is_recording(path: Path, calibration: Calibration | None = None) -> bool:
     if calibration is not None:
         videos = {video.stem for video in _shown(path, VIDEO_SUFFIXES)}
         return any((path / camera).is_dir() or camera in videos for camera in calibration)
-    return (path / CALIBRATION).is_file() or next((path / CALIBRATIONS).glob("*.toml"), None) is not None
+    return (path / CALIBRATION).is_file() or bool(matching(path / CALIBRATIONS, "*.toml"))
 
 
 def _uncalibrated(path: Path, recordings: Sequence[Path]) -> Path | None:
     """The first folder that only lacks a calibration: below `path`, beside `recordings`, it holds one of the tables
     or images of two of their cameras; without any, a table with our columns, there or in `path` itself."""
-    below = [p for p in sorted(path.iterdir()) if p.is_dir() and not p.name.startswith(".")]
+    below = subfolders(path)
     if not recordings:
         return next((folder for folder in (path, *below) if _has_tables(folder)), None)
     cameras = {camera for recording in recordings for camera in _Calibrations(recording).names}
@@ -161,7 +160,7 @@ class _Calibrations:
         self.folder, self.fixed, self._read = folder, given, {}
         if given is None and (folder / CALIBRATION).is_file():
             self.fixed = read_calibration(folder / CALIBRATION)
-        first = next(iter(sorted((folder / CALIBRATIONS).glob("*.toml"))), None)
+        first = next(iter(matching(folder / CALIBRATIONS, "*.toml")), None)
         if given is None and self.fixed is not None and first is not None:
             mend = f"remove one of them: {CALIBRATION} is for cameras that stand still"
             raise DataError(f"has both {CALIBRATION} and {CALIBRATIONS}/", where=folder, mend=mend)
@@ -201,8 +200,7 @@ def _images(folder: Path, camera: str, cache: Path) -> dict[str, Path]:
 
 def _shown(folder: Path, suffixes: frozenset[str]) -> list[Path]:
     """The files of a folder by suffix, without those that file systems hide."""
-    found = (p for p in folder.iterdir() if p.suffix.lower() in suffixes and not p.name.startswith("."))
-    return sorted(found)
+    return [path for path in entries(folder) if path.suffix.lower() in suffixes]
 
 
 def _check_cameras(folder: Path, images: Mapping[str, Mapping[str, Path]]) -> None:
@@ -212,7 +210,7 @@ def _check_cameras(folder: Path, images: Mapping[str, Mapping[str, Path]]) -> No
         mend = f"add the folder {missing[0]}/ or {missing[0]}.mp4, or take it out of the calibration"
         raise DataError(what, where=folder, mend=mend)
     moments = {moment for files in images.values() for moment in files}
-    below = (p for p in folder.iterdir() if p.is_dir() and p.name not in images and p.name != CALIBRATIONS)
+    below = (p for p in subfolders(folder) if p.name not in images and p.name != CALIBRATIONS)
     others = [p for p in below if any(image.stem in moments for image in _shown(p, IMAGE_SUFFIXES))]
     others += [p for p in _shown(folder, VIDEO_SUFFIXES) if p.stem not in images]
     if others:

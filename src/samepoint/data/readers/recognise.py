@@ -11,6 +11,7 @@ from samepoint.data.readers.lerobot import is_lerobot
 from samepoint.data.readers.nerfstudio import is_nerfstudio
 from samepoint.data.readers.pdc import is_pdc
 from samepoint.data.readers.tum.lists import is_tum
+from samepoint.errors import DataError
 
 RECOGNISED: dict[str, Callable[[Path], bool]] = {
     "lerobot": is_lerobot,
@@ -25,4 +26,12 @@ RECOGNISED: dict[str, Callable[[Path], bool]] = {
 
 def foreign_form(root: Path) -> str | None:
     """The form to import a folder as; None if it is none of these."""
-    return next((name for name, fits in RECOGNISED.items() if fits(root)), None)
+    return next((name for name, fits in RECOGNISED.items() if _fits(fits, root)), None)
+
+
+def _fits(fits: Callable[[Path], bool], root: Path) -> bool:
+    """A folder that cannot be looked into is of no form by that."""
+    try:
+        return fits(root)
+    except (DataError, OSError):
+        return False

@@ -13,6 +13,7 @@ from jaxtyping import Float, UInt8
 from samepoint.data.decode import IMAGE_SUFFIXES, decode_image
 from samepoint.data.rig.charuco_board import FEW_MARKERS, Board, Found, check_board, find, other_dictionary
 from samepoint.errors import DataError
+from samepoint.reading import entries, subfolders
 from samepoint.types import Size
 
 FEWEST_CORNERS = 6
@@ -58,8 +59,8 @@ def _files(path: Path) -> dict[str, dict[str, Path]]:
         what = "this folder does not exist" if not path.exists() else "is not a folder"
         raise DataError(what, where=path, mend="give the folder that holds a folder of images a camera")
     cameras: dict[str, dict[str, Path]] = {}
-    for folder in sorted(p for p in path.iterdir() if p.is_dir() and not p.name.startswith(".")):
-        images = sorted(p for p in folder.iterdir() if _is_image(p))
+    for folder in subfolders(path):
+        images = [p for p in entries(folder) if _is_image(p)]
         named = {image.stem: image for image in images}
         if len(named) < len(images):
             double = next(image for image in images if named[image.stem] != image)

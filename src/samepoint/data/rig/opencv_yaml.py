@@ -15,6 +15,7 @@ from samepoint.data.rig.camera import Camera
 from samepoint.data.rig.camera_checks import add_camera, checked_camera, lens_of, motion_of
 from samepoint.data.rig.opencv_storage import SUFFIXES, Value, read_storage
 from samepoint.errors import DataError
+from samepoint.reading import entries
 from samepoint.types import Size
 
 MATRIX = re.compile(r"(?:camera_?matrix|intrinsic_?matrix|[KM](?=_|\d|$))(?P<end>.*)", re.IGNORECASE)
@@ -74,7 +75,7 @@ def read_opencv(path: Path, missing: Missing | None = None) -> dict[str, Camera]
 def _files(path: Path) -> list[Path]:
     if not path.is_dir():
         return [path]
-    files = sorted(p for p in path.iterdir() if p.suffix.lower() in SUFFIXES and not p.name.startswith("."))
+    files = [p for p in entries(path) if p.suffix.lower() in SUFFIXES]
     if not files:
         mend = "give the calibration's folder or file"
         raise DataError("holds no YAML, XML or JSON file", where=path, mend=mend)

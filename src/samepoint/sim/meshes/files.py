@@ -10,7 +10,7 @@ from jaxtyping import Float
 
 from samepoint.data.readers.extra_packages import package
 from samepoint.errors import DataError
-from samepoint.reading import explain_unreadable
+from samepoint.reading import explain_unreadable, walk
 
 SUFFIXES = (".obj", ".ply", ".glb")
 MEND = "export it again, or take it out of the folder"
@@ -25,7 +25,7 @@ def find_meshes(where: Path) -> tuple[Path, ...]:
     where = Path(where)
     if where.is_file():
         return (where,)
-    found = [p for p in where.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file()]
+    found = [p for _, files in walk(where) for p in files if p.suffix.lower() in SUFFIXES]
     if not found:
         line = "holds no meshes" if where.is_dir() else "does not exist"
         raise DataError(line, where=where, mend=f"name a folder with {', '.join(SUFFIXES)} files in it")

@@ -43,6 +43,7 @@ from samepoint.data.readers.scratch_files import write_colour, write_depth, writ
 from samepoint.data.recording import Dataset, Moment, ObjectModel, Placement, Recording, View
 from samepoint.errors import DataError
 from samepoint.geometry.motions import invert
+from samepoint.reading import matching, subfolders
 
 STILL = 0.02
 """Metres that an object may seem to move in a static scene."""
@@ -56,7 +57,9 @@ def read_blenderproc(source: Path, scratch: Path) -> Dataset:
     """
     source = Path(source)
     folders = (
-        [source] if _frames(source) else [p for p in sorted(source.glob("*"), key=natural_key) if _frames(p)]
+        [source]
+        if _frames(source)
+        else [p for p in sorted(subfolders(source), key=natural_key) if _frames(p)]
     )
     if not folders:
         raise DataError("holds no frames 0.hdf5, 1.hdf5, ...", where=source, mend="give the output folder")
@@ -67,7 +70,7 @@ def read_blenderproc(source: Path, scratch: Path) -> Dataset:
 
 
 def _frames(folder: Path) -> list[Path]:
-    found = folder.glob("*.hdf5") if folder.is_dir() else []
+    found = matching(folder, "*.hdf5")
     return sorted((p for p in found if re.fullmatch(r"[0-9]+", p.stem)), key=lambda p: int(p.stem))
 
 

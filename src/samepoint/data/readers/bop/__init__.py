@@ -32,6 +32,8 @@ from samepoint.data.recording import (
 )
 from samepoint.errors import DataError, one_of
 from samepoint.files import read_json
+from samepoint.reading import entries as listed
+from samepoint.reading import matching
 
 __all__ = ["BopWriter", "ObjectMesh", "SceneWriter", "WrittenView", "is_bop", "read_bop"]
 
@@ -68,9 +70,7 @@ def read_bop(root: Path) -> Dataset:
 
 def _scene_folders(root: Path):
     for pattern in (CAMERAS, f"*/{CAMERAS}", f"*/*/{CAMERAS}"):
-        for path in root.glob(pattern):
-            if not any(part.startswith(".") for part in path.relative_to(root).parts):
-                yield path.parent
+        yield from (path.parent for path in matching(root, pattern))
 
 
 def _base(root: Path, folders: list[Path]) -> Path:
@@ -166,7 +166,7 @@ def _read_placements(folder: Path, numbers: list[int]) -> dict[int, tuple[Placem
     truth = read_json(path)
     info_path = folder / "scene_gt_info.json"
     info = read_json(info_path) if info_path.exists() else {}
-    masks = {p.stem: p for p in (folder / "mask_visib").glob("*.png")}
+    masks = {p.stem: p for p in matching(folder / "mask_visib", "*.png")}
     entries = [(n, k, entry) for n in numbers for k, entry in enumerate(truth.get(str(n), ()))]
     posed = [(n, k, entry) for n, k, entry in entries if "cam_R_m2c" in entry]
     names = [f"{path}, image {n}, object {k}" for n, k, _ in posed]
@@ -188,8 +188,9 @@ def _read_placements(folder: Path, numbers: list[int]) -> dict[int, tuple[Placem
 
 
 def _numbered(folder: Path, kind: str, suffixes: frozenset[str] = IMAGE_SUFFIXES) -> dict[int, Path]:
-    found = (folder / kind).iterdir() if (folder / kind).is_dir() else ()
-    files = [path for path in found if path.suffix.lower() in suffixes and path.stem.isdigit()]
+    files = [
+        path for path in listed(folder / kind) if path.suffix.lower() in suffixes and path.stem.isdigit()
+    ]
     return {int(path.stem): path for path in files}
 
 

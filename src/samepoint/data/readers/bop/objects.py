@@ -11,6 +11,7 @@ from samepoint.data.checks import checked_poses, numbers
 from samepoint.data.recording import ObjectModel, Symmetry
 from samepoint.errors import DataError
 from samepoint.files import read_json
+from samepoint.reading import matching
 
 METRES = 0.001
 """BOP's meshes, translations and offsets are in millimetres."""
@@ -36,7 +37,7 @@ def read_objects(root: Path, header: dict[str, Any]) -> dict[int, ObjectModel]:
     info_path = folder / "models_info.json"
     info = read_json(info_path) if info_path.exists() else {}
     native = header.get("objects", {})
-    meshes = {int(path.stem[4:]): path for path in folder.glob("obj_*.ply") if path.stem[4:].isdigit()}
+    meshes = {int(path.stem[4:]): path for path in matching(folder, "obj_*.ply") if path.stem[4:].isdigit()}
     objects: dict[int, ObjectModel] = {}
     for object_id in sorted({*meshes, *map(int, info), *map(int, native)}):
         model, extra = info.get(str(object_id), {}), native.get(str(object_id), {})
@@ -58,7 +59,7 @@ def read_objects(root: Path, header: dict[str, Any]) -> dict[int, ObjectModel]:
 
 def _models_folder(root: Path) -> Path:
     """`models`, or where it is missing the first of models_cad, models_eval ..."""
-    others = sorted(p for p in root.glob("models_*") if p.is_dir())
+    others = sorted(p for p in matching(root, "models_*") if p.is_dir())
     return root / "models" if (root / "models").is_dir() or not others else others[0]
 
 

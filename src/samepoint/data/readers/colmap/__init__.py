@@ -31,6 +31,7 @@ from samepoint.data.readers.quaternions import rotation_from_quaternion
 from samepoint.data.recording import Dataset, Moment, ObjectModel, Recording, View
 from samepoint.errors import DataError
 from samepoint.geometry.lenses import Lens
+from samepoint.reading import subfolders
 
 SPARSE = ("sparse", "colmap/sparse", "dense/sparse", "dense/0/sparse")
 """Where a project keeps its models, in the order in which they are looked for."""
@@ -81,9 +82,7 @@ def _models(root: Path) -> list[Path]:
         folder = root / name
         if _suffix(folder):
             return [folder]
-        numbered = (
-            [f for f in sorted(folder.iterdir(), key=natural_key) if _suffix(f)] if folder.is_dir() else []
-        )
+        numbered = [f for f in sorted(subfolders(folder), key=natural_key) if _suffix(f)]
         if numbered:
             return numbered
     return []

@@ -41,6 +41,7 @@ from samepoint.data.readers.labelfusion.poses import NEAR, has_pose, image_times
 from samepoint.data.readers.pose_times import PoseTiming, poses_at
 from samepoint.data.recording import Dataset, DepthFile, Moment, Recording, View
 from samepoint.errors import DataError
+from samepoint.reading import matching
 
 XTION = (528.0, 528.0, 320.0, 240.0)
 XTION_SIZE = (480, 640)
@@ -134,17 +135,17 @@ def _logs(root: Path) -> list[Path]:
 
 
 def _folders(root: Path, pattern: str) -> list[Path]:
-    return sorted((p for p in root.glob(pattern) if p.is_dir()), key=natural_key)
+    return sorted((p for p in matching(root, pattern) if p.is_dir()), key=natural_key)
 
 
 def _images(log: Path) -> list[Path]:
-    found = (log / "images").glob(f"*{COLOUR}")
+    found = matching(log / "images", f"*{COLOUR}")
     return sorted((p for p in found if p.name.removesuffix(COLOUR).isdigit()), key=natural_key)
 
 
 def _labels(logs: list[Path]) -> list[Path]:
     """Label images, which are split into masks, and their colourful copies."""
-    return [path for log in logs for path in (log / "images").glob("*labels.png")]
+    return [path for log in logs for path in matching(log / "images", "*labels.png")]
 
 
 def _above(log: Path, name: str) -> Path | None:

@@ -23,6 +23,7 @@ from samepoint.data.readers.lerobot.layout import Layout
 from samepoint.data.readers.lerobot.tables import read_rows, real_number, whole_number
 from samepoint.data.recording import Split
 from samepoint.errors import DataError
+from samepoint.reading import matching
 from samepoint.text import read_lines
 
 SPLITS: dict[str, Split] = {
@@ -107,7 +108,7 @@ def _v3_entries(layout: Layout) -> Iterable[Entry]:
     columns = ["episode_index", "length", "data/chunk_index", "data/file_index"]
     for key in layout.of_type("video"):
         columns += [f"videos/{key}/{name}" for name in ("chunk_index", "file_index", "from_timestamp")]
-    for path in sorted((layout.root / "meta" / "episodes").glob("*/*.parquet")):
+    for path in matching(layout.root / "meta" / "episodes", "*/*.parquet"):
         for entry in read_rows(path, columns):
             yield f"{path}, episode {entry['episode_index']}", entry
 

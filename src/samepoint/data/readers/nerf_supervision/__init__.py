@@ -34,7 +34,7 @@ from samepoint.data.readers.nerf_supervision.quantiles import likeliest_depth, r
 from samepoint.data.readers.scratch_files import write_array, write_depth
 from samepoint.data.recording import Dataset, DepthFile, DepthQuantiles, Moment, Recording, Split, View
 from samepoint.errors import DataError
-from samepoint.reading import explain_unreadable
+from samepoint.reading import explain_unreadable, matching
 from samepoint.text import read_lines, read_numbers
 from samepoint.types import Size
 
@@ -52,7 +52,7 @@ def read_nerf_supervision(source: Path, scratch: Path) -> Dataset:
     if (source / "rgb").is_dir():
         folders = [source]
     else:
-        found = sorted(p.parent for p in source.glob("*/intrinsics.txt") if (p.parent / "rgb").is_dir())
+        found = sorted(p.parent for p in matching(source, "*/intrinsics.txt") if (p.parent / "rgb").is_dir())
         folders = list({_kind(folder): folder for folder in sorted(found, key=_iteration)}.values())
     if not folders:
         raise DataError("holds no rgb/ with intrinsics.txt", where=source, mend="give a renderonly_* folder")
@@ -70,7 +70,7 @@ def _iteration(folder: Path) -> int:
 
 def _recording(folder: Path, scratch: Path) -> Recording:
     _check_coordinates(folder.resolve().parent / "args.txt")
-    images = sorted((folder / "rgb").glob("*.png"), key=natural_key)
+    images = sorted(matching(folder / "rgb", "*.png"), key=natural_key)
     if not images:
         raise DataError("holds no PNG images", where=folder / "rgb", mend=AGAIN)
     size = image_size(images[0])

@@ -35,6 +35,7 @@ from samepoint.data.recording import (
     View,
 )
 from samepoint.errors import DataError
+from samepoint.reading import matching, subfolders
 
 SIDE_FILES = ("camera_info.yaml", "pose_data.yaml")
 METRES = 1e-3
@@ -114,8 +115,8 @@ def _processed(folder: Path) -> Path | None:
 def _logs(root: Path) -> dict[str, Path]:
     """The logs in a folder, or in its logs_proto/."""
     for base in (root, root / "logs_proto"):
-        children = sorted(base.iterdir(), key=natural_key) if base.is_dir() else []
-        found = {p.name: folder for p in children if p.is_dir() and (folder := _processed(p)) is not None}
+        children = sorted(subfolders(base), key=natural_key)
+        found = {p.name: folder for p in children if (folder := _processed(p)) is not None}
         if found:
             return found
     return {}
@@ -128,6 +129,6 @@ def _name(folder: Path) -> str:
 
 def _numbered(folder: Path, suffix: str) -> dict[int, Path]:
     """Files by their number, in its order."""
-    found = folder.glob(f"*{suffix}") if folder.is_dir() else ()
+    found = matching(folder, f"*{suffix}")
     numbered = {int(n): p for p in found if (n := p.name.removesuffix(suffix)).isdigit()}
     return dict(sorted(numbered.items()))
