@@ -225,7 +225,10 @@ def test_patterns_name_folders_that_may_not_be_read(tmp_path: Path, caplog: pyte
         (tmp_path / name).mkdir()
         (tmp_path / name / "scene.json").touch()
     (tmp_path / "b").chmod(0)
-    assert matching(tmp_path, "*/scene.json") == [tmp_path / "a" / "scene.json", tmp_path / "c" / "scene.json"]
+    assert matching(tmp_path, "*/scene.json") == [
+        tmp_path / "a" / "scene.json",
+        tmp_path / "c" / "scene.json",
+    ]
     assert f"{tmp_path / 'b'}: this folder may not be read" in caplog.text
     assert matching(tmp_path, "none/*.json") == []
     with pytest.raises(DataError, match="may not be read"):

@@ -299,7 +299,7 @@ class Anything:
             lambda f: torch.save([1, 2], f / "cam_w_mask_gt" / "2.dat"),
             r"cam_w_mask_gt/2\.dat: is list, but the image is 12 16",
         ),
-        (lambda f: (f / "cam_w_d" / "2.dat").write_bytes(b""), r"cam_w_d/2\.dat: is not a readable tensor"),
+        (lambda f: (f / "cam_w_d" / "2.dat").write_bytes(b""), r"cam_w_d/2\.dat: is empty"),
         (
             lambda f: (f / "cam_w_d" / "2.dat").write_bytes((f / "cam_w_d" / "2.dat").read_bytes()[:500]),
             r"cam_w_d/2\.dat: is not a readable tensor file",

@@ -339,9 +339,10 @@ def test_bad_files(frames, scratch, tmp_path):
     with pytest.raises(DataError, match=r"campose_0000\.npy: is not a readable array"):
         read_blenderproc(folder, scratch)
     (folder / "campose_0000.npy").unlink()
-    for content in (b"", (folder / "2.hdf5").read_bytes()[:1500]):
+    cut = (folder / "2.hdf5").read_bytes()[:1500]
+    for content, said in ((b"", "is empty"), (cut, "is not a readable HDF5 file")):
         (folder / "2.hdf5").write_bytes(content)
-        with pytest.raises(DataError, match=r"2\.hdf5: is not a readable HDF5 file"):
+        with pytest.raises(DataError, match=rf"2\.hdf5: {said}"):
             read_blenderproc(folder, scratch)
     shutil.rmtree(folder)
     folder.mkdir()

@@ -248,7 +248,7 @@ def config(path, **changes):
         (lambda f: (f / "single_object" / "hats.yaml").write_text("a: ["), r"hats\.yaml: is not valid YAML"),
         (lambda f: (f / "composite" / "hats.yaml").write_text("- a"), "holds no keys and values"),
         (lambda f: (f / "composite" / "hats.yaml").write_text("train: []"), "lists no logs"),
-        (lambda f: (f / "composite" / "hats.yaml").write_bytes(b"\xff\xfe\xfd"), "is not valid YAML"),
+        (lambda f: (f / "composite" / "hats.yaml").write_bytes(b"\xff\xfe\xfd"), "cannot be read as text"),
         (lambda f: (f / "composite" / "hats.yaml").unlink(), "this file does not exist"),
         (
             lambda f: (f.parent / "logs_proto").rename(f / "away"),

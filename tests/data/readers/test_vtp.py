@@ -87,7 +87,7 @@ def change(path, old, new):
 @pytest.mark.parametrize(
     ("break_it", "message"),
     [
-        (lambda p: p.unlink(), "cannot be read; check the path"),
+        (lambda p: p.unlink(), "does not exist; check the path"),
         (lambda p: p.write_bytes(p.read_bytes()[:-400]), "is not a VTP mesh"),
         (lambda p: p.write_bytes(p.read_bytes()[:60]), "is not a VTP mesh"),
         (lambda p: p.write_bytes(b"solid phone"), "is not a VTP mesh"),
