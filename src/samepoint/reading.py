@@ -120,7 +120,7 @@ def entries(folder: Path) -> list[Path]:
     return [path for path, _ in _listed(Path(folder))]
 
 
-def subfolders(folder: Path) -> list[Path]:
+def folders(folder: Path) -> list[Path]:
     """The sub-folders of a folder that may be read, sorted, without hidden ones; the others are named."""
     return [path for path, is_folder in _listed(Path(folder)) if is_folder]
 

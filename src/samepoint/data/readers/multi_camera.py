@@ -19,7 +19,7 @@ from samepoint.data.rig.camera import Calibration, Camera
 from samepoint.data.rig.tables import LABELS, POINTS, STILL, TIMES, number, read_table
 from samepoint.data.store_files import default_cache
 from samepoint.errors import DataError
-from samepoint.reading import entries, matching, subfolders
+from samepoint.reading import entries, folders, matching
 from samepoint.text import read_lines
 
 CALIBRATION, CALIBRATIONS = "calibration.toml", "calibration"
@@ -39,7 +39,7 @@ T = TypeVar("T")
 def is_multi_camera(path: Path) -> bool:
     """Whether a folder is such a recording or holds some; also where only calibrations are missing, which
     `read_multi_camera` says."""
-    if _is_recording(path) or any(_is_recording(below) for below in subfolders(path)):
+    if _is_recording(path) or any(_is_recording(below) for below in folders(path)):
         return True
     return _uncalibrated(path, ()) is not None
 
@@ -58,15 +58,15 @@ def read_multi_camera(
     path, cache = Path(path), (cache_dir or default_cache().parent) / "videos"
     if _is_recording(path, calibration):
         return Dataset(path, (_recording(path, path.resolve().name, None, cache, calibration),))
-    folders = sorted(below for below in subfolders(path) if _is_recording(below, calibration))
-    bare = _uncalibrated(path, folders) if calibration is None else None
+    found = sorted(below for below in folders(path) if _is_recording(below, calibration))
+    bare = _uncalibrated(path, found) if calibration is None else None
     if bare is not None:
         mend = (
             f"samepoint data calibrate BOARD_IMAGES --out {bare / CALIBRATION} makes one, samepoint data calibration"
             " converts one; if this is no recording, move it out of the data set"
         )
         raise DataError(f"has no {CALIBRATION}", where=bare, mend=mend)
-    made = (_recording(folder, folder.name, _split(folder.name), cache, calibration) for folder in folders)
+    made = (_recording(folder, folder.name, _split(folder.name), cache, calibration) for folder in found)
     return Dataset(path, tuple(made))
 
 
@@ -85,7 +85,7 @@ def _is_recording(path: Path, calibration: Calibration | None = None) -> bool:
 def _uncalibrated(path: Path, recordings: Sequence[Path]) -> Path | None:
     """The first folder that only lacks a calibration: below `path`, beside `recordings`, it holds one of the tables
     or images of two of their cameras; without any, a table with our columns, there or in `path` itself."""
-    below = subfolders(path)
+    below = folders(path)
     if not recordings:
         return next((folder for folder in (path, *below) if _has_tables(folder)), None)
     cameras = {camera for recording in recordings for camera in _Calibrations(recording).names}
@@ -210,7 +210,7 @@ def _check_cameras(folder: Path, images: Mapping[str, Mapping[str, Path]]) -> No
         mend = f"add the folder {missing[0]}/ or {missing[0]}.mp4, or take it out of the calibration"
         raise DataError(what, where=folder, mend=mend)
     moments = {moment for files in images.values() for moment in files}
-    below = (p for p in subfolders(folder) if p.name not in images and p.name != CALIBRATIONS)
+    below = (p for p in folders(folder) if p.name not in images and p.name != CALIBRATIONS)
     others = [p for p in below if any(image.stem in moments for image in _shown(p, IMAGE_SUFFIXES))]
     others += [p for p in _shown(folder, VIDEO_SUFFIXES) if p.stem not in images]
     if others:

@@ -13,7 +13,7 @@ from jaxtyping import Float, UInt8
 from samepoint.data.decode import IMAGE_SUFFIXES, decode_image
 from samepoint.data.rig.charuco_board import FEW_MARKERS, Board, Found, check_board, find, other_dictionary
 from samepoint.errors import DataError
-from samepoint.reading import entries, subfolders
+from samepoint.reading import entries, folders
 from samepoint.types import Size
 
 FEWEST_CORNERS = 6
@@ -59,7 +59,7 @@ def _files(path: Path) -> dict[str, dict[str, Path]]:
         what = "this folder does not exist" if not path.exists() else "is not a folder"
         raise DataError(what, where=path, mend="give the folder that holds a folder of images a camera")
     cameras: dict[str, dict[str, Path]] = {}
-    for folder in subfolders(path):
+    for folder in folders(path):
         images = [p for p in entries(folder) if _is_image(p)]
         named = {image.stem: image for image in images}
         if len(named) < len(images):

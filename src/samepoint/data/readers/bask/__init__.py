@@ -39,7 +39,7 @@ from samepoint.data.recording import Dataset, Moment, ObjectModel, Recording, Vi
 from samepoint.errors import DataError
 from samepoint.files import read_json
 from samepoint.geometry.motions import invert
-from samepoint.reading import subfolders
+from samepoint.reading import folders
 
 STILL = 0.02
 """Metres that an object may seem to move in a static scene."""
@@ -54,9 +54,7 @@ def read_bask(source: Path, scratch: Path) -> Dataset:
     source = Path(source)
     folder = source / "trajectories" if (source / "trajectories").is_dir() else source
     trajectories = (
-        [folder]
-        if _cameras(folder)
-        else [p for p in sorted(subfolders(folder), key=natural_key) if _cameras(p)]
+        [folder] if _cameras(folder) else [p for p in sorted(folders(folder), key=natural_key) if _cameras(p)]
     )
     if not trajectories:
         mend = "give the folder that holds trajectories/"
@@ -73,7 +71,7 @@ def read_bask(source: Path, scratch: Path) -> Dataset:
 
 
 def _cameras(folder: Path) -> list[str]:
-    names = (re.fullmatch(r"cam_(.+)_rgb", p.name) for p in subfolders(folder))
+    names = (re.fullmatch(r"cam_(.+)_rgb", p.name) for p in folders(folder))
     return sorted((match.group(1) for match in names if match), key=natural_key)
 
 

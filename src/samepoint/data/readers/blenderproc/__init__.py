@@ -15,7 +15,7 @@ is a "scan"; "shuffle" if an object moves between frames by more than 2 cm (obje
 name, as it does when runs of different scenes were appended.
 
 Not read: stereo pairs, normals, optical flow, NOCS, class maps, lights; lens distortion (straight cameras only).
-Without object_states nothing tells whether runs appended to one folder moved the objects: keep runs in folders of
+Without object_states nothing tells whether runs appended to one folder moved the objects: keep runs in scenes of
 their own. A distance image ends at the range it was rendered with (25 m unless set), which is read as depth where no
 instance map says that it is background.
 """
@@ -43,28 +43,26 @@ from samepoint.data.readers.scratch_files import write_colour, write_depth, writ
 from samepoint.data.recording import Dataset, Moment, ObjectModel, Placement, Recording, View
 from samepoint.errors import DataError
 from samepoint.geometry.motions import invert
-from samepoint.reading import matching, subfolders
+from samepoint.reading import folders, matching
 
 STILL = 0.02
 """Metres that an object may seem to move in a static scene."""
 
 
 def read_blenderproc(source: Path, scratch: Path) -> Dataset:
-    """Reads a folder of frames, or the folders with frames in it; images and arrays go to `scratch`.
+    """Reads a folder of frames, or the scenes with frames in it; images and arrays go to `scratch`.
 
     DataError for unreadable files, missing keys, sizes that do not fit, and depth without intrinsics;
     MissingDependencyError without h5py.
     """
     source = Path(source)
-    folders = (
-        [source]
-        if _frames(source)
-        else [p for p in sorted(subfolders(source), key=natural_key) if _frames(p)]
+    scenes = (
+        [source] if _frames(source) else [p for p in sorted(folders(source), key=natural_key) if _frames(p)]
     )
-    if not folders:
+    if not scenes:
         raise DataError("holds no frames 0.hdf5, 1.hdf5, ...", where=source, mend="give the output folder")
     objects: dict[str, int] = {}
-    recordings = tuple(_Scene(folder, Path(scratch), objects).recording() for folder in folders)
+    recordings = tuple(_Scene(folder, Path(scratch), objects).recording() for folder in scenes)
     families = {number: re.sub(r"\.\d{3,}$", "", name) for name, number in objects.items()}
     return Dataset(source, recordings, {n: ObjectModel(n, family=name) for n, name in families.items()})
 
@@ -75,7 +73,7 @@ def _frames(folder: Path) -> list[Path]:
 
 
 class _Scene:
-    """Reads one folder. `objects` numbers the names of all folders; whether things move is found on the way."""
+    """Reads one folder. `objects` numbers the names of all scenes; whether things move is found on the way."""
 
     def __init__(self, folder: Path, scratch: Path, objects: dict[str, int]) -> None:
         self.folder, self.name, self.objects = folder, folder.resolve().name, objects

@@ -31,7 +31,7 @@ from samepoint.data.readers.quaternions import rotation_from_quaternion
 from samepoint.data.recording import Dataset, Moment, ObjectModel, Recording, View
 from samepoint.errors import DataError
 from samepoint.geometry.lenses import Lens
-from samepoint.reading import subfolders
+from samepoint.reading import folders
 
 SPARSE = ("sparse", "colmap/sparse", "dense/sparse", "dense/0/sparse")
 """Where a project keeps its models, in the order in which they are looked for."""
@@ -82,7 +82,7 @@ def _models(root: Path) -> list[Path]:
         folder = root / name
         if _suffix(folder):
             return [folder]
-        numbered = [f for f in sorted(subfolders(folder), key=natural_key) if _suffix(f)]
+        numbered = [f for f in sorted(folders(folder), key=natural_key) if _suffix(f)]
         if numbered:
             return numbered
     return []

@@ -35,7 +35,7 @@ from samepoint.data.recording import (
     View,
 )
 from samepoint.errors import DataError
-from samepoint.reading import matching, subfolders
+from samepoint.reading import folders, matching
 
 SIDE_FILES = ("camera_info.yaml", "pose_data.yaml")
 METRES = 1e-3
@@ -115,7 +115,7 @@ def _processed(folder: Path) -> Path | None:
 def _logs(root: Path) -> dict[str, Path]:
     """The logs in a folder, or in its logs_proto/."""
     for base in (root, root / "logs_proto"):
-        children = sorted(subfolders(base), key=natural_key)
+        children = sorted(folders(base), key=natural_key)
         found = {p.name: folder for p in children if (folder := _processed(p)) is not None}
         if found:
             return found
