@@ -81,7 +81,8 @@ class Moment:
 
     Of several calibrated cameras: `clicks` are labelled pixels by camera and keypoint (of the image as recorded, bent
     by its lens), `truth` the exact places of keypoints where they are known (rendered), world, metres. `times` are
-    those of each camera's own clock, where there are some; `time` is then their mean.
+    those of each camera's own clock, where there are some; `time` is then their mean. `frames` names the frames of
+    cameras that are called otherwise than the moment (paired by time).
     """
 
     views: tuple[View, ...]
@@ -91,6 +92,7 @@ class Moment:
     clicks: Mapping[str, Mapping[str, tuple[float, float]]] = field(default_factory=dict)
     truth: Mapping[str, Float[Tensor, 3]] = field(default_factory=dict)
     times: Mapping[str, float] = field(default_factory=dict)
+    frames: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ from samepoint.data.rig.soundness.calibration import check_calibration
 from samepoint.data.rig.soundness.clicks import check_clicks
 from samepoint.data.rig.soundness.clocks import check_clocks
 from samepoint.data.rig.soundness.exact import check_exact
+from samepoint.data.rig.soundness.frame_times import check_frame_times
 from samepoint.data.rig.soundness.groups import Group, points_of
 from samepoint.data.rig.soundness.images import check_images
 from samepoint.data.rig.soundness.labels import check_labels
@@ -37,10 +38,20 @@ log = logging.getLogger(__name__)
 def check_recording(recording: Recording) -> list[Finding]:
     """Every check of one recording, that of what explains the others first."""
     made, alone = points_of(recording)
-    calibrated = check_calibration(recording, made)
-    findings = [calibrated, check_places(recording, made), check_labels(recording, alone)]
-    if calibrated.verdict == "fault":
+    mistimed = check_frame_times(recording, made)
+    if mistimed is not None:
+        unknown = "cannot be told while frames are paired wrongly"
+        calibrated = Finding(calibration.CHECK, "undecided", unknown)
+    else:
         unknown = "cannot be told while the calibration is at fault"
+        calibrated = check_calibration(recording, made)
+    findings = [
+        *([mistimed] if mistimed else []),
+        calibrated,
+        check_places(recording, made),
+        check_labels(recording, alone),
+    ]
+    if calibrated.verdict == "fault" or mistimed is not None:
         findings += [Finding(check, "undecided", unknown) for check in (clicks.CHECK, still.CHECK)]
     else:
         findings += [check_clicks(recording, made), check_still(recording)]

@@ -51,11 +51,12 @@ def keypoint_labels(recordings: Iterable[Recording]) -> list[KeypointLabels]:
 
 
 def label_rows(recording: Recording) -> Iterator[tuple[str, str, str, str, str]]:
-    """The lines of a labels.csv with every labelled keypoint in every view of its moments that shows its place."""
+    """The lines of a labels.csv with every labelled keypoint in every view of its moments that shows its place. A
+    line names the frame of its camera."""
     for moment, points in zip(recording.moments, recording_labels(recording).points):
         for camera, of_camera in reprojected(moment, points).items():
             for name, (u, v) in of_camera.items():
-                yield str(moment.name), camera, name, f"{u:.3f}", f"{v:.3f}"
+                yield moment.frames.get(camera, str(moment.name)), camera, name, f"{u:.3f}", f"{v:.3f}"
 
 
 def reprojected(moment: Moment, points: Mapping[str, Float[Tensor, " 3"]]) -> Pixels:

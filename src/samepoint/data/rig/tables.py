@@ -16,13 +16,16 @@ LABELS = ("moment", "camera", "keypoint", "u", "v")
 POINTS = ("moment", "keypoint", "x", "y", "z")
 TIMES = ("moment", "camera", "time")
 STILL = ("first", "last")
+COORDINATES = ("u", "v")
 NUMBERS = frozenset({"u", "v", "x", "y", "z", "time"})
 """Columns that hold numbers."""
 
 
-def read_table(path: Path, columns: Sequence[str]) -> list[tuple[str, dict[str, str]]]:
+def read_table(
+    path: Path, columns: Sequence[str], optional: Sequence[str] = ()
+) -> list[tuple[str, dict[str, str]]]:
     """The rows of a table with (at least) these columns, each with the place to name in an error. Capitals of the
-    header do not matter; decimal commas of NUMBERS become points."""
+    header do not matter; decimal commas of NUMBERS become points. All fields of `optional` may be empty in a row."""
     table = read_rows(path)
     places = {name: table.column(name) for name in columns}
     missing = [name for name, place in places.items() if place is None]
@@ -36,10 +39,17 @@ def read_table(path: Path, columns: Sequence[str]) -> list[tuple[str, dict[str, 
             what = f"has {len(fields)} fields, not {len(table.header)}"
             raise DataError(what, where=where, mend=mend)
         row = {name: fields[k] for name, k in places.items() if k is not None and k < len(fields)}
-        if len(row) < len(columns) or not all(row.values()):
+        bare = len(row) == len(columns) and not any(row[name] for name in optional)
+        if len(row) < len(columns) or not all(row[k] for k in columns if not (bare and k in optional)):
             raise DataError("has an empty field", where=where, mend=f"give all of {','.join(columns)}")
         rows.append((where, {k: decimal_point(v, table) if k in NUMBERS else v for k, v in row.items()}))
     return rows
+
+
+def unused_columns(path: Path, columns: Sequence[str]) -> list[str]:
+    """Columns that a table has beyond these."""
+    known = {name.casefold() for name in columns}
+    return [name for name in read_rows(path).header if name and name.casefold() not in known]
 
 
 def write_table(path: Path, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
