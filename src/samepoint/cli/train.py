@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import tyro
 
@@ -39,9 +40,15 @@ class Common:
         metrics = train(recipe, self.data, self.out, self.training, **settings)
         wait = 100 * (metrics["data_wait"] or 0.0)
         print(
-            f"trained {metrics['steps']} steps in {metrics['seconds'] / 60:.1f} min, loss {metrics['loss']:.3f},"
+            f"trained {metrics['steps']} steps in {metrics['seconds'] / 60:.1f} min, {_loss(metrics)},"
             f" waiting for data {wait:.1f} % of the time: {self.out}"
         )
+        if metrics["kept"]:
+            print(metrics["kept"]["line"])
+
+
+def _loss(metrics: Mapping[str, Any]) -> str:
+    return "no loss" if metrics["loss"] is None else f"loss {metrics['loss']:.3f}"
 
 
 @dataclass(frozen=True)

@@ -28,7 +28,9 @@ from samepoint.objectives import (
     warp_composition,
 )
 from samepoint.recipes.pairs import DistributionalLoss, both_ways, describe_pair, distributional
-from samepoint.training.plan import Part, Stage
+from samepoint.recipes.probe import FORM, DescriptorProbe
+from samepoint.training.plan import Part, Probe, Stage
+from samepoint.training.start import Rates
 from samepoint.types import DescriptorMap, ImageBatch, PairBatch
 
 CycleLoss = Literal["cycle", "warpc", "pwarpc"]
@@ -47,6 +49,8 @@ class Ccl:
     """
 
     name: ClassVar[str] = "ccl"
+    verdict: ClassVar[str] = FORM
+    rates: ClassVar[Rates] = Rates()
 
     loss: CycleLoss = "cycle"
     network: NetworkConfig = field(default_factory=NetworkConfig)
@@ -89,6 +93,9 @@ class Ccl:
         """The first stage: two copies of each image (eq. 10)."""
         views, a, copy = self._describe(network, batch, generator)
         return self._identical(views, a, copy)
+
+    def probe(self, held: FrameStore, trained_on: FrameStore) -> Probe:
+        return DescriptorProbe(held, trained_on)
 
     def objective(
         self, network: nn.Module, batch: ImageBatch, generator: torch.Generator

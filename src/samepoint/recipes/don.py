@@ -25,7 +25,9 @@ from samepoint.models.config import NetworkConfig
 from samepoint.models.network import DescriptorNetwork
 from samepoint.objectives import NonMatches, nt_xent, pixelwise_contrastive, triplet
 from samepoint.recipes.pairs import describe_pair, distributional
-from samepoint.training.plan import Part, Stage
+from samepoint.recipes.probe import FORM, DescriptorProbe
+from samepoint.training.plan import Part, Probe, Stage
+from samepoint.training.start import Rates
 from samepoint.types import DescriptorMap, PairBatch
 
 Loss = Literal["kl", "expectation", "contrastive", "contrastive-printed", "nt-xent", "triplet"]
@@ -63,6 +65,8 @@ class Don:
     """
 
     name: ClassVar[str] = "don"
+    verdict: ClassVar[str] = FORM
+    rates: ClassVar[Rates] = Rates(trained=1e-3)
 
     loss: Loss = "kl"
     network: NetworkConfig = field(default_factory=NetworkConfig)
@@ -88,6 +92,9 @@ class Don:
             )
         source = PairSource(store, self.sampling)
         return (Stage("don", (Part("pairs", source, self.objective),)),)
+
+    def probe(self, held: FrameStore, trained_on: FrameStore) -> Probe:
+        return DescriptorProbe(held, trained_on, self.sampling)
 
     def objective(
         self, network: nn.Module, batch: PairBatch, generator: torch.Generator

@@ -15,7 +15,9 @@ from samepoint.data.store import FrameStore
 from samepoint.models.config import NetworkConfig
 from samepoint.models.network import DescriptorNetwork
 from samepoint.recipes.pairs import DistributionalLoss, describe_pair, distributional
-from samepoint.training.plan import Part, Stage
+from samepoint.recipes.probe import FORM, DescriptorProbe
+from samepoint.training.plan import Part, Probe, Stage
+from samepoint.training.start import Rates
 from samepoint.types import ImageBatch
 
 
@@ -29,6 +31,8 @@ class IdenticalView:
     """
 
     name: ClassVar[str] = "identical-view"
+    verdict: ClassVar[str] = FORM
+    rates: ClassVar[Rates] = Rates()
 
     loss: DistributionalLoss = "kl"
     network: NetworkConfig = field(default_factory=NetworkConfig)
@@ -50,6 +54,9 @@ class IdenticalView:
     def stages(self, store: FrameStore, *, from_run: bool = False) -> tuple[Stage, ...]:
         source = ImageSource(store, self.images, on_objects=self.on_objects)
         return (Stage("identical-view", (Part("images", source, self.objective),)),)
+
+    def probe(self, held: FrameStore, trained_on: FrameStore) -> Probe:
+        return DescriptorProbe(held, trained_on)
 
     def objective(
         self, network: nn.Module, batch: ImageBatch, generator: torch.Generator

@@ -24,13 +24,16 @@ from samepoint.errors import DataError
 from samepoint.models.config import NetworkConfig
 from samepoint.models.keypoints import KeypointConfig, KeypointNetwork, right_first
 from samepoint.objectives import keypoints as losses
-from samepoint.training.plan import Part, Stage
+from samepoint.training.engine import to_device
+from samepoint.training.plan import Objective, Part, Probe, Scores, Stage
 from samepoint.types import MotionBatch
 
 Form = Literal["seed", "keypointnet"]
 Views = Literal["auto", "posed", "single"]
 
 FOCAL = 300.0
+MEASURED = 6
+"""Batches that the measure is taken on."""
 ANNEALING = 0.15
 """Share of the training with true orientations, and again with half of them (KeypointNet: up to 30,000 and 60,000 of
 200,000 steps)."""
@@ -102,6 +105,7 @@ class Mined:
     """
 
     name: ClassVar[str] = "mined"
+    verdict: ClassVar[str] = "has a loss of {loss:.4g}"
 
     form: Form = "seed"
     weights: OtherLosses = field(default_factory=OtherLosses)
@@ -165,6 +169,11 @@ class Mined:
             stage("mined", 1 - 2 * ANNEALING),
         )
 
+    def probe(self, held: FrameStore, trained_on: FrameStore) -> Probe:
+        """Its own losses on views of `held`. DataError where these show no object."""
+        objective = partial(self.objective, radius=self.source(trained_on).survey(FOCAL).radius)
+        return LossProbe(self.source(held), objective)
+
     def objective(
         self,
         network: nn.Module,
@@ -220,6 +229,22 @@ class Mined:
     def losses(self) -> KeypointLosses:
         """The weights that hold."""
         return replace(LOSSES[self.form], **self.weights.given)
+
+
+@dataclass(frozen=True)
+class LossProbe:
+    """Minus the loss of a few batches, the same ones every time."""
+
+    source: MotionSource
+    objective: Objective
+
+    def __call__(self, network: nn.Module) -> Scores:
+        device, losses = next(network.parameters()).device, []
+        for k in range(MEASURED):
+            batch = to_device(self.source.sample(torch.Generator().manual_seed(k)), device)
+            generator = torch.Generator().manual_seed(MEASURED + k)
+            losses.append(-float(self.objective(network, batch, generator)["loss"]))
+        return {"losses": losses}
 
 
 def _some(flag: Tensor, share: float, generator: torch.Generator) -> Tensor:

@@ -23,6 +23,8 @@ from torch import Tensor, nn
 from samepoint.correspondence.collapse import SUSPECT, shares
 from samepoint.correspondence.views import Weighting, agree, look
 from samepoint.data.augmentation import Augmentation, change_appearance
+from samepoint.data.held_out import HeldOut, hold_out
+from samepoint.data.recording import Dataset
 from samepoint.data.rig.checks import require_sound
 from samepoint.data.rig_sampling import (
     LookFor,
@@ -39,12 +41,18 @@ from samepoint.geometry.warps import random_warp, warp_images, warp_intrinsics
 from samepoint.models.unet import HeatmapNetwork, UNetConfig
 from samepoint.models.weights import LOOKED_FOR, load_heatmaps
 from samepoint.objectives.heatmaps import heatmap_divergence
-from samepoint.training.plan import Part, Ramp, Stage
+from samepoint.training.plan import Part, Probe, Ramp, Scores, Stage
 from samepoint.types import Heatmaps, RigBatch, Size
 
 log = logging.getLogger(__name__)
 EXAMINED = 64
 """Moments."""
+MEASURED = 16
+"""Labelled moments that the measure is taken on, at most."""
+TOLERANCES = (0.01, 0.02, 0.04, 0.08)
+"""Shares of the image's long side within which a point counts as found, a quarter each."""
+ENOUGH = 40
+"""Labelled moments from which on some are held out."""
 FEW = 10
 """Labelled moments below which S3K may fail (seed 003, section 4.1: 3 fail, 10 suffice)."""
 
@@ -77,6 +85,7 @@ class S3k:
     """
 
     name: ClassVar[str] = "s3k"
+    verdict: ClassVar[str] = "finds {score:.3f} of the labelled points"
 
     network: UNetConfig = field(default_factory=UNetConfig)
     sigma: float = 2.0
@@ -157,6 +166,24 @@ class S3k:
             parts.append(Part("unlabelled", source, objective, weight))
         return (Stage("s3k", tuple(parts)),)
 
+    def hold_out(self, dataset: Dataset) -> HeldOut:
+        """The validation split where it is labelled, else labelled moments where there are plenty of them."""
+        training = dataset.split("train")
+        clicked = [
+            moment for recording in training.recordings for moment in recording.moments if moment.clicks
+        ]
+        parts = hold_out(dataset, lambda moment: bool(moment.clicks))
+        own = any(recording.split == "validation" for recording in (parts.held_out or training).recordings)
+        if own or len(clicked) >= ENOUGH:
+            return parts
+        said = f"the labels that it trains on, because {len(clicked)} labelled moments are too few to hold any out"
+        return HeldOut(training, None, said)
+
+    def probe(self, held: FrameStore, trained_on: FrameStore) -> Probe:
+        return LabelProbe(
+            held, rig_moments(held.dataset, self.look_for, self.moments(trained_on).names), self.sigma
+        )
+
     def examine(self, network: nn.Module, store: FrameStore) -> dict[str, Any]:
         """What the trained network makes of (at most 64) unlabelled moments: `spread` and `travel` of the keypoints,
         as shares of the labels' (`collapse.shares`), and `warnings`, a line each."""
@@ -234,6 +261,31 @@ class S3k:
             heatmaps.logits, heatmaps.cells, uv.flatten(0, 1), valid.flatten(0, 1), self.sigma
         )
         return loss, uv, valid
+
+
+@dataclass(frozen=True)
+class LabelProbe:
+    """How many of the labelled points are found in the views of labelled moments, within shares of the image."""
+
+    store: FrameStore
+    moments: RigMoments
+    sigma: float
+
+    def __call__(self, network: nn.Module) -> Scores:
+        labelled, size = self.moments.labelled, largest(self.store)
+        chosen = labelled[:: -(-len(labelled) // MEASURED)]
+        device, found = next(network.parameters()).device, []
+        limits = max(size) * torch.tensor(TOLERANCES)
+        for k in chosen:
+            batch = rig_batch(self.store, self.moments, [k], size)
+            heatmaps = network(batch.image.flatten(0, 1).to(device))
+            heatmaps = replace(heatmaps, logits=heatmaps.logits.float().cpu())
+            agreed = agree(heatmaps, *_cameras(batch), visible(batch), self.sigma)
+            uv, inside = look(batch.xyz, *_cameras(batch), batch.size)
+            errors = (agreed.uv - uv).norm(dim=-1)[inside & visible(batch)]
+            if len(errors):
+                found.append(float((errors[:, None] <= limits).float().mean()))
+        return {"labels": found}
 
 
 @lru_cache(maxsize=2)

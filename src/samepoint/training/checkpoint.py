@@ -12,7 +12,7 @@ from samepoint.errors import DataError, RunError, SamepointError
 from samepoint.files import written_whole
 from samepoint.reading import explained
 
-VERSION = 2
+VERSION = 3
 
 
 def checkpoint_path(run: Path) -> Path:

@@ -22,6 +22,7 @@ from torch import Tensor, nn
 
 from samepoint.errors import RunError
 from samepoint.training.checkpoint import check_identity, read_checkpoint, write_checkpoint
+from samepoint.training.keeping import Keeper, Measure, Name, copied, due, marks_before
 from samepoint.training.loader import StepBatches, generator_for, step_loader
 from samepoint.training.log import ProgressLine, TrainingLog
 from samepoint.training.plan import Ramp, Stage, stage_at
@@ -59,6 +60,10 @@ class Meter:
         return {"steps_per_second": self.steps / elapsed, "data_wait": self.waited / elapsed, **means}
 
 
+class NotFinite(RunError):
+    """The loss of a step is not a finite number."""
+
+
 class Trainer:
     """Trains `network` through `stages` into the folder `run`, in each process of `fabric` (see `processes`).
 
@@ -75,13 +80,19 @@ class Trainer:
         settings: TrainingSettings,
         run: Path,
         identity: Mapping[str, Any],
+        measure: Measure | None = None,
     ) -> None:
         self.settings, self.stages, self.run_folder, self.identity = settings, stages, run, dict(identity)
         self.fabric = fabric
         optimizer = OPTIMIZERS[settings.optimizer](
-            decayed_but_biases(network), lr=settings.lr, weight_decay=settings.weight_decay
+            decayed_but_biases(network), lr=settings.rate, weight_decay=settings.weight_decay
         )
         self.bare = network.to(self.fabric.device)
+        self.measure, self.measured_step, self.marks = measure, 0, 0
+        self.keeper = None
+        if measure is not None and self.fabric.is_global_zero:
+            self.keeper = Keeper(measure, copied(self.bare.state_dict()))
+        self.outcome: dict[str, Any] | None = None
         self.network = _UnderPrecision(self.fabric, self.fabric.strategy.setup_module(self.bare))
         self.optimizer: Any = self.fabric.setup_optimizers(optimizer)
         self.position = Position()
@@ -91,21 +102,25 @@ class Trainer:
         """Train until the budget is used; returns what metrics.json should say of the training."""
         if resume:
             self._restore()
-        self.network.train()
-        if self.settings.freeze_norm:
-            freeze_norm(self.network)
+        if self.position.step == 0:
+            self._measure("start")
+        self._learning()
         log = TrainingLog(self.run_folder, step=self.position.step) if self.fabric.is_global_zero else None
-        line = ProgressLine()
+        line, failed = ProgressLine(), None
         # the run ends after the step at hand, with a checkpoint
         with stop_signals(lambda _: self.interrupted.set()):
             try:
                 while self._progress() < 1:
                     self._run_stage(log, line)
+            except NotFinite as error:
+                if not self._has_better():
+                    raise
+                failed = error.what
             finally:
                 line.close()
                 if log:
                     log.close()
-        self._save()
+        self._settle(failed)
         last = log.rows[-1] if log and log.rows else {}
         waits = [float(row["data_wait"]) for row in log.rows] if log else []
         return {
@@ -113,7 +128,50 @@ class Trainer:
             "seconds": round(self.position.seconds, 1),
             "loss": float(last["loss"]) if last else None,
             "data_wait": round(sum(waits) / len(waits), 4) if waits else None,
+            **({"kept": self.outcome} if self.outcome else {}),
         }
+
+    def _learning(self) -> None:
+        """Training mode, but for the statistics that are to stay."""
+        self.network.train()
+        if self.settings.freeze_norm:
+            freeze_norm(self.network)
+
+    def _measure(self, name: Name) -> float:
+        """Measure the weights as they are, in the first process; the others wait. Seconds that it took."""
+        began = time.monotonic()
+        self.measured_step = self.position.step
+        if self.measure is None:
+            return 0.0
+        if self.keeper:
+            alone = _UnderPrecision(self.fabric, self.bare)
+            self.keeper.add(name, self.position.step, alone, self.bare.state_dict())
+        self.fabric.barrier()
+        self._learning()
+        return time.monotonic() - began
+
+    def _has_better(self) -> bool:
+        """Whether there is something to fall back to when the training fails, in all processes alike."""
+        return self.measure is not None and (self.measure.known_start or self.marks > 0)
+
+    def _settle(self, failed: str | None) -> None:
+        """Choose what is kept, and write it beside the last weights."""
+        kept = None
+        if not failed and self.position.step > 0:
+            self._measure("end")
+        if self.keeper and self.outcome is None:
+            between = self.keeper.halfway()
+            if between is not None:
+                last = copied(self.bare.state_dict())
+                self.bare.load_state_dict(between)
+                self._measure("halfway")
+                self.bare.load_state_dict(last)
+            kept, self.outcome = self.keeper.choose(failed)
+        useless = self.keeper is not None and not self.keeper.usable
+        if self.measure is not None and self.fabric.broadcast(useless):
+            line = failed or "the weights are not finite numbers at the end of the training"
+            raise RunError(line, where=self.run_folder, mend="lower --lr")
+        self._save(kept)
 
     def _progress(self) -> float:
         return self.settings.budget.progress(self.position.step, self.position.seconds)
@@ -132,6 +190,10 @@ class Trainer:
         loader = iter(step_loader(batches, settings.workers))
         meter, saved, tick = Meter(), time.monotonic(), time.monotonic()
         while self._progress() < 1 and stage_at(self.stages, self._progress())[0] == index:
+            if due(self._progress(), self.marks, self.position.step - self.measured_step):
+                spent = self._measure("checkpoint")  # not training time
+                self.marks = marks_before(self._progress())
+                tick, meter.started = tick + spent, meter.started + spent
             _, passed = stage_at(self.stages, self._progress())
             lr = self._set_rate(passed)
             terms = self._step(stage, loader, meter, passed)
@@ -189,7 +251,7 @@ class Trainer:
             torch.distributed.all_reduce(seen, torch.distributed.ReduceOp.MAX)
         self.position.seconds, stopped, failed = seen.tolist()
         if failed:
-            raise RunError(
+            raise NotFinite(
                 f"the loss is not finite at step {self.position.step}",
                 where=self.run_folder,
                 mend="lower --lr; the last checkpoint is intact",
@@ -216,14 +278,15 @@ class Trainer:
         settings = self.settings
         if settings.schedule in ("step", "exponential"):
             decay = settings.schedule_factor, settings.schedule_every
-            lr = settings.lr * decay_factor(settings.schedule, self.position.step, *decay)
+            lr = settings.rate * decay_factor(settings.schedule, self.position.step, *decay)
         else:
-            lr = settings.lr * rate_factor(settings.schedule, stage_progress)
+            lr = settings.rate * rate_factor(settings.schedule, stage_progress)
         for group in self.optimizer.param_groups:
             group["lr"] = lr
         return lr
 
-    def _save(self) -> None:
+    def _save(self, kept: Mapping[str, Tensor] | None = None) -> None:
+        """Write a checkpoint; at the end with the weights that are `kept`."""
         if self.fabric.is_global_zero:
             state = {
                 "step": self.position.step,
@@ -232,6 +295,11 @@ class Trainer:
                 "optimizer": self.optimizer.state_dict(),
                 "precision": self.fabric.strategy.precision.state_dict(),
                 "identity": self.identity,
+                "marks": self.marks,
+                "measured_step": self.measured_step,
+                "keeper": self.keeper.state_dict() if self.keeper else None,
+                "kept": None if kept is None else dict(kept),
+                "outcome": self.outcome,
             }
             write_checkpoint(self.run_folder, state)
         self.fabric.barrier()
@@ -243,6 +311,9 @@ class Trainer:
         self.optimizer.load_state_dict(state["optimizer"])
         self.fabric.strategy.precision.load_state_dict(state["precision"])
         self.position = Position(state["step"], state["seconds"])
+        self.marks, self.measured_step = state["marks"], state["measured_step"]
+        if self.keeper and state["keeper"]:
+            self.keeper.load_state_dict(state["keeper"])
 
 
 def decayed_but_biases(network: nn.Module) -> list[dict[str, Any]]:

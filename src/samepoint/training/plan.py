@@ -13,6 +13,12 @@ Objective = Callable[[nn.Module, Any, torch.Generator], dict[str, Tensor]]
 """(network, batch, generator) -> named numbers; `loss` is minimised. The batch is on the training device; the
 generator is on the CPU and differs for each step and process, and is the same again after a resume."""
 
+Scores = dict[str, list[float]]
+"""By kind of question, one number a question; higher is better."""
+
+Probe = Callable[[nn.Module], Scores]
+"""What a network in evaluation mode is worth: the same questions every time."""
+
 
 @runtime_checkable
 class Source(Protocol):

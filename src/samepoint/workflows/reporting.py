@@ -11,6 +11,8 @@ from typing import Any
 import torch
 
 from samepoint.data.pairs import Pair, PairsFile
+from samepoint.errors import DataError
+from samepoint.files import read_json
 from samepoint.inference.examples import ExampleCounts, ExamplePair, Examples, build_examples
 from samepoint.inference.settings import settings_of
 from samepoint.models.weights import load_network, read_config
@@ -37,7 +39,7 @@ def write_run_report(
         accuracy=(accuracy_chart(evaluation),),
         training=training_charts(run),
         examples=examples_of(run, file.pairs, counts),
-        facts=facts_of(config, evaluation),
+        facts={**kept_facts(run), **facts_of(config, evaluation)},
     )
     write_report(path, content)
 
@@ -139,6 +141,21 @@ def example_pair(pair: Pair) -> ExamplePair:
         alternatives = tuple(answers.double().numpy() for answers in pair.alternatives_b)
     uv_a, uv_b = pair.uv_a.double().numpy(), pair.uv_b.double().numpy()
     return ExamplePair(pair.image_a, pair.image_b, uv_a, uv_b, visible, caption, alternatives)
+
+
+def kept_facts(run: Path) -> dict[str, dict[str, str]]:
+    """What the training kept and why, with the score of every candidate; nothing for a run without such a choice."""
+    try:
+        kept = read_json(run / "metrics.json").get("kept")
+    except (DataError, AttributeError):
+        return {}
+    if not kept:
+        return {}
+    scores = {
+        f"{row['name']}, step {row['step']}": "not finite" if row["score"] is None else f"{row['score']:.3f}"
+        for row in kept["candidates"]
+    }
+    return {"what was kept": {"": kept["line"], "measured on": kept["measured_on"], **scores}}
 
 
 def facts_of(config: Mapping[str, Any], evaluation: Mapping[str, Any]) -> dict[str, dict[str, str]]:

@@ -27,7 +27,7 @@ from samepoint.viewers.content import (
     RigReportContent,
 )
 from samepoint.viewers.rig_report import write_rig_report
-from samepoint.workflows.reporting import facts_of, training_charts
+from samepoint.workflows.reporting import facts_of, kept_facts, training_charts
 from samepoint.workflows.rig_evaluation import CHANCE, READING, Exam, RigEvaluation
 from samepoint.workflows.rig_pictures import heat_pictures, moment_name, moment_picture
 
@@ -65,7 +65,7 @@ def write_rig_run_report(path: Path, run: Path, evaluation: RigEvaluation) -> No
         heats=heats,
         heat_note=note,
         training=curves_of(run),
-        facts=rig_facts(config, values),
+        facts={**kept_facts(run), **rig_facts(config, values)},
     )
     write_rig_report(path, content)
 

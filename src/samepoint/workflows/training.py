@@ -13,21 +13,25 @@ from typing import Any, ClassVar, Protocol, runtime_checkable
 import torch
 from lightning.fabric import Fabric
 
+from samepoint.data.held_out import TRAINED_ON, HeldOut, hold_out
 from samepoint.data.open import open_dataset
 from samepoint.data.recording import Dataset
 from samepoint.data.store import FrameStore
+from samepoint.data.store_files import fingerprint
 from samepoint.errors import DataError, RunError
 from samepoint.files import write_json
 from samepoint.models.config import NetworkConfig
-from samepoint.models.shipped import fits_shipped
 from samepoint.models.unet import UNetConfig
 from samepoint.models.weights import Network, read_config, save_network, write_config
 from samepoint.training.checkpoint import check_identity, checkpoint_path, read_checkpoint
 from samepoint.training.engine import Trainer
-from samepoint.training.plan import Stage
+from samepoint.training.keeping import Measure
+from samepoint.training.plan import Probe, Stage
 from samepoint.training.precision import settled
 from samepoint.training.processes import on_devices
 from samepoint.training.settings import Precision, TrainingSettings
+from samepoint.training.start import Rates, settled_for
+from samepoint.workflows.starting import initial, start_of
 
 log = logging.getLogger(__name__)
 
@@ -51,6 +55,30 @@ class Notes(Protocol):
     """A method whose runs must know something of their training data: more plain values for config.json."""
 
     def notes(self, store: FrameStore) -> dict[str, Any]: ...
+
+
+@runtime_checkable
+class Judged(Protocol):
+    """A method whose networks can be measured: how, on the images of `held`, which are none of `trained_on` where
+    that is possible. `verdict` says a score in words (`Measure.form`)."""
+
+    verdict: ClassVar[str]
+
+    def probe(self, held: FrameStore, trained_on: FrameStore) -> Probe: ...
+
+
+@runtime_checkable
+class HoldsOut(Protocol):
+    """A method that says itself which images are held out to measure on."""
+
+    def hold_out(self, dataset: Dataset) -> HeldOut: ...
+
+
+@runtime_checkable
+class Rated(Protocol):
+    """A method with learning rates of its own."""
+
+    rates: ClassVar[Rates]
 
 
 @runtime_checkable
@@ -85,18 +113,19 @@ def train(
 
     `init`: "auto" (the shipped weights if the network is samepoint-small, else random ones), "random",
     "pretrained", or a weights file or run folder (`DescriptorNetwork`). `size` is the long side of the images it
-    trains on, in pixels. Raises DataError or RunError with one line.
+    trains on, in pixels. The run
+    holds the best of its start, checkpoints and end (`Measure`). Raises DataError or RunError with one line.
     """
     if out.exists() and any(out.iterdir()) and not resume:
         raise RunError("the run folder is not empty", where=out, mend="give another --out, or --resume")
     init = initial(init, recipe.network)
-    if settings.freeze_norm and init == "random":
-        raise RunError(
-            "--freeze-norm keeps the statistics of trained weights; random weights have none",
-            mend="leave it out, or give --init pretrained or a run",
-        )
     settings = dataclasses.replace(settings, precision=_precision(out, settings, resume))
-    store = FrameStore(training_split(open_dataset(data)), max_size=size)
+    start = start_of(init, recipe.network)
+    settings = settled_for(settings, start, recipe.rates if isinstance(recipe, Rated) else Rates())
+    dataset = open_dataset(data)
+    mark = fingerprint(training_split(dataset), size)
+    parts = recipe.hold_out(dataset) if isinstance(recipe, HoldsOut) else hold_out(dataset)
+    store = FrameStore(parts.training, max_size=size)
     torch.manual_seed(settings.seed)
     stages = recipe.stages(store, from_run=init not in ("random", "pretrained"))
     network = recipe.build(store, init, torch.Generator().manual_seed(settings.seed))
@@ -104,7 +133,7 @@ def train(
     identity = {
         "method": recipe.name,
         "recipe": json.dumps(plain(recipe), sort_keys=True),
-        "data": store.fingerprint,
+        "data": mark,
         "seed": settings.seed,
         "steps": settings.steps,
         "devices": settings.devices,
@@ -120,29 +149,40 @@ def train(
         "samepoint": version("samepoint"),
         "recipe": plain(recipe),
         "training": dataclasses.asdict(settings),
-        "data": {"path": os.fspath(data), "fingerprint": store.fingerprint, "images": len(store)},
+        "data": {"path": os.fspath(data), "fingerprint": mark, "images": len(store)},
         "init": init,
         "max_size": size,
         **(recipe.notes(store) if isinstance(recipe, Notes) else {}),
     }
     write_config(out, network, config)
-    metrics = on_devices(settings, _fit, network, stages, settings, out, identity, goes_on)
-    network.load_state_dict(read_checkpoint(out)["network"])
+    measure = measure_of(recipe, parts, store, known_start=start == "trained")
+    metrics = on_devices(settings, _fit, network, stages, settings, out, identity, measure, goes_on)
+    ended = read_checkpoint(out)
+    network.load_state_dict(ended["kept"] or ended["network"])
     save_network(out, network, config)
-    written: dict[str, Any] = {"training": metrics}
+    kept = metrics.pop("kept", None)
+    written: dict[str, Any] = {"training": metrics, **({"kept": kept} if kept else {})}
     if isinstance(recipe, Examines):
         written["examined"] = recipe.examine(network.eval(), store)
         for line in written["examined"]["warnings"]:
             log.warning("%s", line)
     write_json(out / "metrics.json", written, indent=2)
-    return metrics
+    return {**metrics, "kept": kept}
 
 
-def initial(init: str, network: NetworkConfig | UNetConfig) -> str:
-    """`init`, with "auto" settled."""
-    if init != "auto":
-        return init
-    return "pretrained" if isinstance(network, NetworkConfig) and fits_shipped(network) else "random"
+def measure_of(recipe: Recipe, parts: HeldOut, store: FrameStore, *, known_start: bool) -> Measure | None:
+    """By what the run is judged. None where the method cannot be measured."""
+    if not isinstance(recipe, Judged):
+        return None
+    words = {"known_start": known_start, "form": recipe.verdict}
+    if parts.held_out is not None:
+        held = FrameStore(parts.held_out, max_size=store.max_size)
+        try:
+            return Measure(recipe.probe(held, store), parts.said, **words)
+        except DataError as error:  # not what this method learns from
+            log.info("what is held out cannot be measured on: %s", error)
+    said = parts.said if parts.held_out is None else TRAINED_ON
+    return Measure(recipe.probe(store, store), said, held_out=False, **words)
 
 
 def _precision(out: Path, settings: TrainingSettings, resume: bool) -> Precision:
@@ -159,11 +199,12 @@ def _fit(
     settings: TrainingSettings,
     out: Path,
     identity: dict[str, Any],
+    measure: Measure | None,
     resume: bool,
 ) -> dict[str, Any]:
     """In each process; the trained weights are in the last checkpoint."""
     torch.set_flush_denormal(True)  # subnormal numbers make convolutions on a CPU ten times slower
-    return Trainer(fabric, network, stages, settings, out, identity).fit(resume=resume)
+    return Trainer(fabric, network, stages, settings, out, identity, measure).fit(resume=resume)
 
 
 def training_split(dataset: Dataset) -> Dataset:
