@@ -113,8 +113,8 @@ def train(
 
     `init`: "auto" (the shipped weights if the network is samepoint-small, else random ones), "random",
     "pretrained", or a weights file or run folder (`DescriptorNetwork`). `size` is the long side of the images it
-    trains on, in pixels. The run
-    holds the best of its start, checkpoints and end (`Measure`). Raises DataError or RunError with one line.
+    trains on, in pixels. The run holds the best of its start, checkpoints and end (`Measure`). Raises DataError or
+    RunError with one line.
     """
     if out.exists() and any(out.iterdir()) and not resume:
         raise RunError("the run folder is not empty", where=out, mend="give another --out, or --resume")
