@@ -26,8 +26,8 @@ class TrainingSettings:
     statistics of the weights that training starts from, rather than those of a few images; it does so anyway
     from trained weights, unless `adapt_norm`. `lr` None: as method and start ask for (docs/methods/training.md).
     `optimizer`: in "adam" the weight decay is a part of the gradient (L2), as in the papers of Dense Object Nets.
-    `schedule`: "cosine" and "constant" follow the budget, after a warm-up; "step" and "exponential" multiply the rate by `schedule_factor`
-    every `schedule_every` steps of the run, at once or a little at each step, without a warm-up.
+    `schedule`: "cosine" and "constant" follow the budget, after a warm-up; "step" and "exponential" multiply the rate
+    by `schedule_factor` every `schedule_every` steps of the run, at once or a little at each step, without a warm-up.
     """
 
     steps: int | None = None
