@@ -341,6 +341,40 @@ def test_which_files_a_folder_holds(tmp_path: Path) -> None:
         find_meshes(tmp_path / "d")
 
 
+@pytest.mark.parametrize("kind", ["stl", "stl_ascii"])
+def test_stl(kind: str, tmp_path: Path) -> None:
+    content = box().export(file_type=kind)
+    path = tmp_path / "part.STL"
+    path.write_bytes(content.encode() if isinstance(content, str) else content)
+    assert find_meshes(tmp_path) == (path,)
+    found = read_object(path, 1.0, GREY)
+    assert len(found.model.faces) == 12
+    assert np.ptp(found.model.vertices, axis=0) == pytest.approx([0.1, 0.06, 0.14])
+    assert not found.two_sided
+    whole = path.read_bytes()
+    for part in (whole[:-20], whole[: len(whole) // 2], whole[:60], b""):
+        path.write_bytes(part)
+        with pytest.raises(DataError, match=r"part\.STL: is (cut off, or no STL file|empty)"):
+            read_object(path, 1.0, GREY)
+
+
+def test_binary_stl_whose_header_begins_with_solid(tmp_path: Path) -> None:
+    content = bytearray(box().export(file_type="stl"))
+    content[:80] = b"solid made by a CAD program".ljust(80)
+    (tmp_path / "part.stl").write_bytes(content)
+    assert len(read_object(tmp_path / "part.stl", 1.0, GREY).model.faces) == 12
+
+
+def test_models_of_other_kinds_are_named(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    for name in ("a.step", "b.FBX"):
+        (tmp_path / name).touch()
+    with pytest.raises(DataError, match=r"holds no meshes; export a\.step, b\.FBX as \.obj"):
+        find_meshes(tmp_path)
+    save(box(), tmp_path / "c.ply")
+    assert [path.name for path in find_meshes(tmp_path)] == ["c.ply"]
+    assert "2 models of other kinds are not used (a.step, b.FBX)" in caplog.text
+
+
 def test_a_missing_package_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     save(box(), tmp_path / "meshes" / "box.ply")
     monkeypatch.setitem(sys.modules, "trimesh", None)

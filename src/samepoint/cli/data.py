@@ -42,7 +42,7 @@ class Render:
     """Render a table-top data set with exact truth (needs OpenGL through EGL, no GPU) into the new folder `out`.
 
     Images are 320x240 unless `size` says otherwise. `mode`: scan (moving camera), shuffle (fixed camera,
-    objects rearranged), rig (several cameras), robot-only. `meshes`: your own 3-D models (OBJ, PLY, GLB).
+    objects rearranged), rig (several cameras), robot-only. `meshes`: your own 3-D models (OBJ, PLY, STL, GLB).
     `renderer`: mujoco is fast, blender draws real light and takes seconds a view.
     """
 

@@ -90,9 +90,10 @@ def unreadable(path: Path, what: str, error: Exception, line: str | None = None)
     known = explain_unreadable(path)
     if known is not None:
         return known
-    line = line or f"this {what} is damaged or truncated"
     if isinstance(error, UnidentifiedImageError):  # repeats the whole path
-        return DataError(f"{line}, or no image", where=path, mend="replace or remove the file")
+        line = line or f"this {what} is damaged or truncated, or no image"
+        return DataError(line, where=path, mend="replace or remove the file")
+    line = line or f"this {what} is damaged or truncated"
     reason = (str(error).splitlines() or [type(error).__name__])[0]
     return DataError(f"{line} ({reason})", where=path, mend="replace or remove the file")
 

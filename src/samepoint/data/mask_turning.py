@@ -1,7 +1,7 @@
 """Masks beside photos that have an EXIF orientation: drawn on the image as it is shown, or on its stored pixels?
 
 Where the turn exchanges width and height the mask's size tells. Of square images, half turns and mirror images it
-does not: then the other masks of the folder decide, else the edges of the images, which outlines of objects follow.
+does not: then the other masks of the folder decide, else colours and edges of the images.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, UInt8
 
 from samepoint.data.decode import decode_image, fitted_size, resize_nearest
 from samepoint.data.deep_pixels import turned
@@ -22,8 +22,10 @@ from samepoint.data.mask_files import decode_mask
 
 LONG_SIDE = 256
 LOOKED_AT = 12
-CLEAR = math.log(1.15)
-"""Edges under one outline are stronger than under the other by this factor, or nobody can tell."""
+CLEAR_EDGES = math.log(1.15)
+"""Edges under one outline are stronger than under the other by this factor, or they do not tell."""
+CLEAR_COLOURS = 0.04
+"""As much more apart are the colours of object and surroundings with one of the two, or they do not tell."""
 
 
 @dataclass(frozen=True)
@@ -64,26 +66,51 @@ def turning_of(pairs: Sequence[tuple[Path, Path]]) -> Turning:
             votes.add(size == stored)
     if not unclear:
         return Turning()
-    as_stored = votes.pop() if len(votes) == 1 else _by_edges(unclear[:LOOKED_AT])
+    as_stored = votes.pop() if len(votes) == 1 else _by_pixels(unclear[:LOOKED_AT])
     if as_stored is None:
         return Turning(undecided=len(unclear))
     return Turning(frozenset(mask for _, mask, _ in unclear) if as_stored else frozenset())
 
 
-def _by_edges(unclear: Sequence[tuple[Path, Path, int]]) -> bool | None:
-    """Whether the images have the stronger edges under the turned outlines; None if that is not clear."""
-    ratios = []
+def _by_pixels(unclear: Sequence[tuple[Path, Path, int]]) -> bool | None:
+    """Whether the images say that the masks are to be turned; None if that is not clear.
+
+    The object's colours are alike in all images and other than those around it; else its outline follows edges.
+    """
+    turns, plain, ratios = [], [], []
     for image, path, orientation in unclear:
         pixels, mask = decode_image(image), decode_mask(path)
-        if mask.shape != pixels.shape[:2]:
-            continue
         size = fitted_size((mask.shape[0], mask.shape[1]), LONG_SIDE)
-        edges = _edges(cv2.resize(pixels, (size[1], size[0]), interpolation=cv2.INTER_AREA))
-        under = [edges[_outline(resize_nearest(lying, size))] for lying in (turned(mask, orientation), mask)]
-        if all(len(values) for values in under):
-            ratios.append(math.log((under[0].mean() + 1e-3) / (under[1].mean() + 1e-3)))
-    mean = float(np.mean(ratios)) if ratios else 0.0
-    return mean > 0 if abs(mean) > CLEAR else None
+        small = cv2.resize(pixels, (size[1], size[0]), interpolation=cv2.INTER_AREA)
+        masks = [resize_nearest(lying, size) for lying in (turned(mask, orientation), mask)]
+        if mask.shape != pixels.shape[:2] or not masks[0].any() or masks[0].all():
+            continue
+        turns.append((_colours(small[masks[0]]), _colours(small[~masks[0]])))
+        plain.append((_colours(small[masks[1]]), _colours(small[~masks[1]])))
+        under = [_edges(small)[_outline(lying)].mean() for lying in masks]
+        ratios.append(math.log((under[0] + 1e-3) / (under[1] + 1e-3)))
+    if not turns:
+        return None
+    by_colour = _apart(turns) - _apart(plain)
+    if abs(by_colour) > CLEAR_COLOURS:
+        return by_colour > 0
+    by_edges = float(np.mean(ratios))
+    return by_edges > 0 if abs(by_edges) > CLEAR_EDGES else None
+
+
+def _apart(parts: Sequence[tuple[np.ndarray, np.ndarray]]) -> float:
+    """How much more the colours inside are like those inside other images than like those outside: a logarithm."""
+    inside, outside = (np.stack(side) for side in zip(*parts, strict=True))
+    alike = inside @ inside.T
+    others = alike[~np.eye(len(alike), dtype=bool)]
+    within = float(others.mean()) if len(others) else 1.0
+    return math.log((within + 1e-3) / (float((inside @ outside.T).mean()) + 1e-3))
+
+
+def _colours(pixels: UInt8[np.ndarray, "n 3"]) -> Float[np.ndarray, " 512"]:
+    """Square roots of a histogram's shares: the product of two is their overlap."""
+    bins = (pixels // 32).astype(np.int64) @ np.array([64, 8, 1])
+    return np.sqrt(np.bincount(bins, minlength=512) / len(pixels))
 
 
 def _edges(image: np.ndarray) -> Float[np.ndarray, "h w"]:

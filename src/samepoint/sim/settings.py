@@ -30,9 +30,9 @@ class RenderSettings:
     pose errors of a sensor, the scenes and cameras being the same as without. `gripper`: a wrist camera's gripper
     is in view of scans.
     `texture_folder`: images for the main parts of objects. `renderer`: mujoco is fast, blender (the extra
-    `blender`) draws real light with `samples` rays a pixel. `meshes`: a folder of OBJ, PLY and GLB files, or one of
-    them, whose objects are shown instead of `families`, the same ones in every split; `mesh_scale` times their unit
-    is a metre (0.001 for millimetres). The result does not depend on `workers`.
+    `blender`) draws real light with `samples` rays a pixel. `meshes`: a folder of OBJ, PLY, STL and GLB files, or
+    one of them, whose objects are shown instead of `families`, the same ones in every split; `mesh_scale` times
+    their unit is a metre (0.001 for millimetres). The result does not depend on `workers`.
     """
 
     families: tuple[str, ...] = tuple(FAMILIES)

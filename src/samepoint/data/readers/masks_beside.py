@@ -28,6 +28,7 @@ from samepoint.errors import DataError
 from samepoint.reading import entries, folders
 
 LOOKED_AT = 12
+SEVERAL = "several masks an image, of objects that have no names"
 MOST_LABEL = 100
 """Grey levels above are no numbers of objects."""
 
@@ -54,6 +55,8 @@ def masks_beside(
     below = sorted(filter(_images, folders(folder)), key=natural_key) if folder is not None else []
     keys = {key_of(image) for image in images}
     by_image = [path for path in below if role_of(path.name)[0] in keys]
+    if direct and _several(keys, direct):
+        return _with_reasons(Masks(), dict.fromkeys([*direct, *below], SEVERAL))
     if direct:
         found = _of_files(images, direct, labels)
         more = "a folder of masks beside mask files"
@@ -63,6 +66,12 @@ def masks_beside(
             Masks(), dict.fromkeys(below, "several masks an image, whose objects have no names")
         )
     return _of_objects(images, below)
+
+
+def _several(keys: set[str], files: Sequence[Path]) -> bool:
+    """Whether the files are numbered within their images (000001_000002.png), and none is the mask of one."""
+    own = {key_of(path) for path in files}
+    return not own & keys and all(key.rpartition("_")[0] in keys for key in own)
 
 
 def together(parts: Iterable[Masks]) -> Masks:

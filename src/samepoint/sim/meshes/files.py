@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,15 @@ from samepoint.data.readers.extra_packages import package
 from samepoint.errors import DataError
 from samepoint.reading import explain_unreadable, walk
 
-SUFFIXES = (".obj", ".ply", ".glb")
+SUFFIXES = (".obj", ".ply", ".glb", ".stl")
+OTHERS = frozenset(
+    {
+        *(".gltf", ".off", ".dae", ".fbx", ".3ds", ".3mf", ".step", ".stp", ".iges", ".igs", ".usd", ".usda"),
+        *(".usdz", ".blend", ".wrl", ".x3d", ".vtp", ".vtk", ".3dm", ".sldprt", ".f3d", ".amf"),
+    }
+)
+"""Models of other programs, which are named where they are left out."""
+log = logging.getLogger(__name__)
 MEND = "export it again, or take it out of the folder"
 
 
@@ -25,10 +34,16 @@ def find_meshes(where: Path) -> tuple[Path, ...]:
     where = Path(where)
     if where.is_file():
         return (where,)
-    found = [p for _, files in walk(where) for p in files if p.suffix.lower() in SUFFIXES]
+    files = [path for _, files in walk(where) for path in files] if where.is_dir() else []
+    found = [path for path in files if path.suffix.lower() in SUFFIXES]
+    others = sorted(path.name for path in files if path.suffix.lower() in OTHERS)
+    shown = f"{', '.join(others[:3])}{', ...' * (len(others) > 3)}"
     if not found:
         line = "holds no meshes" if where.is_dir() else "does not exist"
-        raise DataError(line, where=where, mend=f"name a folder with {', '.join(SUFFIXES)} files in it")
+        mend = f"export {shown} as" if others else "name a folder with"
+        raise DataError(line, where=where, mend=f"{mend} {', '.join(SUFFIXES)} files")
+    if others:
+        log.warning("%s: %d models of other kinds are not used (%s)", where, len(others), shown)
     return tuple(sorted(found, key=lambda path: mesh_name(where, path)))
 
 
@@ -40,7 +55,7 @@ def mesh_name(where: Path, path: Path) -> str:
 def read_parts(path: Path) -> list[tuple[Any, Float[np.ndarray, "4 4"]]]:
     """The triangle meshes (trimesh.Trimesh) of a file and the pose of each in it, z up where the format has an up.
 
-    glTF says that y is up and is turned; OBJ and PLY say nothing and are taken as they are.
+    glTF says that y is up and is turned; OBJ, PLY and STL say nothing and are taken as they are.
     Raises DataError on a file that cannot be read or holds no triangles.
     """
     trimesh = _trimesh()
@@ -48,6 +63,7 @@ def read_parts(path: Path) -> list[tuple[Any, Float[np.ndarray, "4 4"]]]:
         raise DataError(f"is not one of {', '.join(SUFFIXES)}", where=path, mend="export it as one of them")
     try:
         _refuse_half_a_line(path)
+        _refuse_half_a_solid(path)
         loaded = trimesh.load(str(path), process=False)
         placed = [(loaded, np.eye(4))]
         if isinstance(loaded, trimesh.Scene):
@@ -87,6 +103,23 @@ def _refuse_half_a_line(path: Path) -> None:
     if words[:1] in ([b"f"], [b"v"], [b"vn"]) and (len(words) < 4 or words[-1].endswith((b"/", b"-", b"."))):
         line = f"ends in the middle of a line ({b' '.join(words).decode(errors='replace')})"
         raise DataError(line, where=path, mend=MEND)
+
+
+def _refuse_half_a_solid(path: Path) -> None:
+    """STL as text ends with "endsolid"; binary STL, which may begin with "solid" too, says its length."""
+    if path.suffix.lower() != ".stl":
+        return
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        head = file.read(84)
+        file.seek(max(0, size - 4096))
+        tail = file.read()
+    if len(head) == 84 and size == 84 + 50 * int.from_bytes(head[80:], "little"):
+        return
+    text = head.lstrip()[:5].lower() == b"solid" and b"\0" not in head
+    if not text or b"endsolid" not in tail.lower():
+        damaged = DataError("is cut off, or no STL file", where=path, mend=MEND)
+        raise explain_unreadable(path) or damaged
 
 
 def _first_line(error: Exception) -> str:
