@@ -41,6 +41,18 @@ def test_other_masks_of_the_folder_decide_by_their_size(tmp_path):
     assert turning_of([unclear, shown]).as_stored == frozenset()
 
 
+def test_colours_of_several_photos_tell_where_edges_are_everywhere(tmp_path):
+    pairs = [pair(tmp_path, name, 6, stored=True, edges=False) for name in ("a", "bb")]
+    for image, mask in pairs:
+        rng = np.random.default_rng(len(image.stem))
+        pixels = rng.integers(0, 2, (40, 40, 1), dtype=np.uint8) * np.array([200, 0, 0], np.uint8)
+        pixels[np.asarray(Image.open(mask)) > 0, 2] = 90
+        exif = Image.Exif()
+        exif[0x0112] = 6
+        Image.fromarray(pixels).save(image, exif=exif, quality=95, subsampling=0)
+    assert turning_of(pairs).as_stored == {mask for _, mask in pairs}
+
+
 def test_nobody_can_tell(tmp_path):
     found = turning_of([pair(tmp_path, "a", 3, stored=True, edges=False)])
     assert (found.as_stored, found.undecided) == (frozenset(), 1)

@@ -17,6 +17,7 @@ from samepoint.data.decode import DecodedView
 from samepoint.data.deep_pixels import is_deep
 from samepoint.data.image_files import is_heif
 from samepoint.data.mesh import load_mesh
+from samepoint.data.pixel_notes import with_pixel_notes
 from samepoint.data.readers.bask import read_bask
 from samepoint.data.readers.blenderproc import read_blenderproc
 from samepoint.data.readers.bop import read_bop
@@ -100,7 +101,7 @@ def import_dataset(
         out.absolute().parent.mkdir(parents=True, exist_ok=True)
         scratch = tempfile.TemporaryDirectory(dir=out.absolute().parent, prefix=".importing-")
     with scratch:
-        dataset = read(source, Path(scratch.name))
+        dataset = with_pixel_notes(read(source, Path(scratch.name)))
         write_native(corrected(dataset, corrections or Corrections()), out)
     return replace(read_bop(out), notes=dataset.notes)
 

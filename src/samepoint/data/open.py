@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from samepoint.data.decode import IMAGE_SUFFIXES
+from samepoint.data.file_kinds import IMAGE_SUFFIXES, UNREAD_IMAGES
+from samepoint.data.pixel_notes import with_pixel_notes
 from samepoint.data.readers.bop import is_bop, read_bop
 from samepoint.data.readers.flat_frames import is_flat, read_flat
 from samepoint.data.readers.frames import is_frames, read_frames
@@ -14,7 +15,7 @@ from samepoint.data.readers.recognise import foreign_form
 from samepoint.data.readers.video import VIDEO_SUFFIXES
 from samepoint.data.recording import Dataset
 from samepoint.errors import DataError
-from samepoint.reading import clear_reading_errors
+from samepoint.reading import clear_reading_errors, walk
 
 FORMS = (
     "a BOP data set, color/ depth/ pose/ with intrinsics.json, NAME-color.png beside NAME-depth.png, cameras with"
@@ -31,7 +32,7 @@ def open_dataset(path: Path | str, *, cache_dir: Path | None = None) -> Dataset:
     """
     path = Path(path)
     with clear_reading_errors(path):
-        return _opened(path, cache_dir)
+        return with_pixel_notes(_opened(path, cache_dir))
 
 
 def _opened(path: Path, cache_dir: Path | None) -> Dataset:
@@ -57,12 +58,16 @@ def _opened(path: Path, cache_dir: Path | None) -> Dataset:
     if is_frames(path):
         return _straight(read_frames(path))
     if is_flat(path):
-        return read_flat(path)
+        return _straight(read_flat(path))
     if has_images(path):
         return read_photos(path)
     videos = sorted(p.name for p in path.iterdir() if p.suffix.lower() in VIDEO_SUFFIXES)
     if videos:
         raise DataError("holds no images but a video", where=path, mend=f"give the file {path / videos[0]}")
+    pictures = {p.suffix.lower() for _, files in walk(path) for p in files} & UNREAD_IMAGES
+    if pictures:
+        what = f"holds images of kinds that are not read ({' '.join(sorted(pictures))})"
+        raise DataError(what, where=path, mend="convert them to JPEG or PNG")
     raise DataError("is no known form of data set", where=path, mend=f"give {FORMS}")
 
 

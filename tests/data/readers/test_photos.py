@@ -4,6 +4,7 @@ import pytest
 from PIL import Image
 
 from samepoint.data.decode import decode_image
+from samepoint.data.open import open_dataset
 from samepoint.data.quality import QualityFilter
 from samepoint.data.readers.photos import read_photos
 from samepoint.data.store import FrameStore
@@ -189,6 +190,20 @@ def test_other_pictures_of_a_photo_are_no_photos_and_are_named(tmp_path, other):
     assert f"is not used ({other.rpartition('/')[2]})" in data.notes[0]
 
 
+def test_a_data_set_that_nobody_recognised_is_no_heap_of_photos(tmp_path):
+    """As HOT3D's scenes: grey images of other cameras, and masks numbered within their images."""
+    photo(tmp_path / "rgb" / "000001.png")
+    photo(tmp_path / "gray1" / "000001.png")
+    mask(tmp_path / "mask_visib_rgb" / "000001_000000.png")
+    data = read_photos(tmp_path)
+    assert [view.image.parent.name for view in data.views()] == ["rgb"]
+    assert data.notes == (
+        "gray1: 1 .png file is not used (000001.png): by its name no photo",
+        "mask_visib_rgb: 1 .png file is not used (000001_000000.png):"
+        " several masks an image, of objects that have no names",
+    )
+
+
 def test_words_alone_make_no_mask(tmp_path):
     """Classes and photos may be called so."""
     for name in (
@@ -214,10 +229,13 @@ def test_16_bit_grey_beside_colour_is_depth(tmp_path):
     )
 
 
-def test_photos_of_16_bits_alone_are_photos(tmp_path):
+def test_photos_of_16_bits_alone_are_photos_and_their_white_is_said(tmp_path):
     for i in range(3):
         Image.fromarray(np.full((20, 30), 900 * (i + 1), np.uint16)).save(tmp_path / f"{i}.png")
-    assert len(read_photos(tmp_path).views()) == 3
+    data = open_dataset(tmp_path)
+    assert len(data.views()) == 3
+    assert data.notes == ("images of 16 bits hold 12 (the largest value is 2700): white is 4095",)
+    assert [decode_image(view.image).max() for view in data.views()] == [900 >> 4, 1800 >> 4, 2700 >> 4]
 
 
 def test_what_is_not_read_is_named(tmp_path):
@@ -235,6 +253,8 @@ def test_what_is_not_read_is_named(tmp_path):
     )
     (tmp_path / "only").mkdir()
     (tmp_path / "only" / "x.gif").touch()
+    with pytest.raises(DataError, match=r"holds images of kinds that are not read \(\.gif\); convert"):
+        open_dataset(tmp_path / "only")
     with pytest.raises(DataError, match=r"holds no photos; .*; convert its \.gif files"):
         read_photos(tmp_path / "only")
 
