@@ -1,9 +1,10 @@
 """Recordings whose files of one moment lie side by side in one folder and differ by a word in their names.
 
     frame-000000.color.png   frame-000000.depth.png   frame-000000.pose.txt      (7-Scenes)
-    000001-color.png   000001-depth.png   000001-label.png                       (YCB-Video)
+    000001-color.png   000001-depth.png   000001-label.png   000001-meta.mat     (YCB-Video)
 
-The camera is a file in that folder or in the one above (`side_cameras`); without one depth is not used. 65535 is
+The camera is a file in that folder or in the one above (`side_cameras`), or the meta files; without one depth is not
+used. 65535 is
 unknown depth. Poses are camera-to-world, metres, OpenCV axes; labels are numbers of objects.
 """
 
@@ -20,6 +21,7 @@ from samepoint.data.readers.name_roles import Role, role_of
 from samepoint.data.readers.photo_roles import roles_within
 from samepoint.data.readers.posed_views import cameras_of, posed_views
 from samepoint.data.readers.side_cameras import NAMED
+from samepoint.data.readers.ycb_meta import with_meta
 from samepoint.data.recording import Dataset, Moment, ObjectModel, Recording, Split
 from samepoint.errors import DataError
 from samepoint.reading import entries, folders
@@ -75,20 +77,27 @@ def _read(root: Path, folder: Path, roles: Mapping[Path, Role], split: Split | N
         placed = masks_beside(images, files=labels or masks, labels=bool(labels))
     depths = [path for path in depths if path.suffix.lower() in DEPTH_SUFFIXES]
     cameras = cameras_of((folder, root), images[0], depths)
-    found = posed_views(
-        images, depths if cameras.colour else [], poses, placed, cameras, unknown_depth=UNKNOWN
-    )
-    views = tuple(found.views.values())
+    used = depths if cameras.colour else []
+    found = posed_views(images, used, poses, placed, cameras, unknown_depth=UNKNOWN)
+    by_image, said = with_meta(found.views, depths, _metas(folder))
+    views = tuple(by_image.values())
     posed = any(view.depth is not None or view.world_from_camera is not None for view in views)
     name = folder.absolute().name if folder == root else folder.relative_to(root).as_posix()
     moments = tuple(Moment((view,)) for view in views)
     recording = Recording(name, "scan" if posed else "photos", moments, split)
-    return Dataset(folder, (recording,), placed.objects, found.notes)
+    numbers = {placement.object_id for view in views for placement in view.placements}
+    objects = {**{number: ObjectModel(number) for number in sorted(numbers)}, **placed.objects}
+    return Dataset(folder, (recording,), objects, (*found.notes, *said))
+
+
+def _metas(folder: Path) -> list[Path]:
+    """YCB-Video's NAME-meta.mat."""
+    return [path for path in entries(folder) if path.name.lower().endswith("-meta.mat")]
 
 
 def _read_beside(folder: Path, roles: Mapping[Path, Role]) -> list[Path]:
-    """Poses, which no view names."""
-    return [path for path, role in roles.items() if role == "pose"]
+    """Poses and meta files, which no view names."""
+    return [*_metas(folder), *(path for path, role in roles.items() if role == "pose")]
 
 
 def _images(folder: Path, roles: Mapping[Path, Role]) -> list[Path]:
