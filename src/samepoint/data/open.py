@@ -45,7 +45,7 @@ def _opened(path: Path, cache_dir: Path | None) -> Dataset:
     if not any(path.iterdir()):
         raise DataError("this folder is empty", where=path, mend=f"give {FORMS}")
     if is_bop(path):
-        return read_bop(path)
+        return _straight(read_bop(path), "bop")
     if is_multi_camera(path):
         return read_multi_camera(path, cache_dir=cache_dir)
     if form := foreign_form(path):
@@ -56,7 +56,7 @@ def _opened(path: Path, cache_dir: Path | None) -> Dataset:
             f"is a recording in the form {form!r}, which is imported first", where=path, mend=mend
         )
     if is_frames(path):
-        return _straight(read_frames(path))
+        return _straight(read_frames(path), "frames")
     if is_flat(path):
         return _straight(read_flat(path))
     if has_images(path):
@@ -71,9 +71,10 @@ def _opened(path: Path, cache_dir: Path | None) -> Dataset:
     raise DataError("is no known form of data set", where=path, mend=f"give {FORMS}")
 
 
-def _straight(dataset: Dataset) -> Dataset:
+def _straight(dataset: Dataset, form: str) -> Dataset:
     """DataError for images that a lens bends: pixels and rays would not agree."""
     if any(view.lens is not None for view in dataset.views()):
-        mend = f"samepoint data import frames {dataset.root} --out DATA straightens them"
-        raise DataError("its images are bent (distortion in intrinsics.json)", where=dataset.root, mend=mend)
+        mend = f"samepoint data import {form} {dataset.root} --out DATA straightens them"
+        source = "distortion in intrinsics.json" if form == "frames" else "the lens of its cam_model"
+        raise DataError(f"its images are bent ({source})", where=dataset.root, mend=mend)
     return dataset

@@ -12,9 +12,11 @@ import torch
 
 from samepoint.data.decode import decode_view
 from samepoint.data.mesh import load_mesh
+from samepoint.data.open import open_dataset
 from samepoint.data.readers.bop import BopWriter, ObjectMesh, SceneWriter, WrittenView, is_bop, read_bop
 from samepoint.data.recording import Dataset, DepthFile, Symmetry
 from samepoint.errors import DataError
+from samepoint.geometry.lenses import Lens
 
 K = np.array([[60.0, 0, 15.5], [0, 61.0, 11.5], [0, 0, 1]])
 SIZE = (24, 32)
@@ -337,3 +339,121 @@ def test_unfinished_scene_is_not_read(written, generator):
     data = read_bop(written[0])
     assert isinstance(data, Dataset)
     assert len(data.recordings) == 2
+
+
+def some(folder: Path, kind: str) -> list[Path]:
+    return sorted((folder / kind).iterdir())
+
+
+def test_a_copy_of_keyframes_is_read_and_counted(tmp_path, written):
+    scene = foreign(tmp_path / "f", written[0])
+    some(scene, "rgb")[1].unlink()
+    data = read_bop(tmp_path / "f")
+    assert [v.image.stem for v in data.views()] == ["000000", "000002"]
+    assert data.notes[0] == (
+        f"1 of 3 images of scene_camera.json are not there and left out ({scene / 'scene_camera.json'})"
+    )
+    for path in some(scene, "rgb"):
+        path.unlink()
+    with pytest.raises(DataError, match=r"rgb: image 0 of scene_camera\.json is missing"):
+        read_bop(tmp_path / "f")
+
+
+def test_what_stands_beside_is_counted(tmp_path, written):
+    scene = foreign(tmp_path / "f", written[0])
+    shutil.copy(some(scene, "rgb")[0], scene / "rgb" / "000077.png")
+    some(scene, "depth")[0].unlink()
+    some(scene, "mask_visib")[0].unlink()
+    shutil.copytree(scene / "mask_visib", scene / "mask")
+    masks, depth, unused = read_bop(tmp_path / "f").notes
+    assert depth == f"1 of 3 images have no depth image ({scene / 'depth'})"
+    assert masks == f"1 of 6 objects have no mask file ({scene / 'mask_visib'})"
+    assert unused == (
+        "train_pbr/000017/rgb: 1 of 4 .png files is not used (000077.png): scene_camera.json does not name them"
+    )
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "whole"])
+def test_masks_of_other_kinds(tmp_path, written, kind):
+    """JPEG masks, and whole silhouettes where there are no visible parts."""
+    scene = foreign(tmp_path / "f", written[0])
+    wanted = [decode_view(v).labels for v in read_bop(tmp_path / "f").views()]
+    for path in some(scene, "mask_visib") if kind == "JPEG" else ():
+        content = cv2.imread(str(path), 0)
+        cv2.imwrite(str(path.with_suffix(".jpg")), content, [cv2.IMWRITE_JPEG_QUALITY, 100])
+        path.unlink()
+    if kind == "whole":
+        (scene / "mask_visib").rename(scene / "mask")
+    data = read_bop(tmp_path / "f")
+    for view, labels in zip(data.views(), wanted, strict=True):
+        assert (decode_view(view).labels == labels).mean() > 0.95
+    whole = "6 masks are whole silhouettes, also where objects are hidden"
+    assert [note.startswith(whole) for note in data.notes] == [True] * (kind == "whole")
+
+
+def of_sensor(scene: Path, name: str, image: str) -> None:
+    """The scene's files as those of one of several sensors as well."""
+    for kind in ("scene_camera", "scene_gt", "scene_gt_info"):
+        shutil.copy(scene / f"{kind}.json", scene / f"{kind}_{name}.json")
+    for kind, folder in (("rgb", image), ("depth", f"depth_{name}"), ("mask_visib", f"mask_visib_{name}")):
+        if folder != kind:
+            shutil.copytree(scene / kind, scene / folder)
+
+
+def without_its_own(scene: Path, *folders: str) -> None:
+    for kind in ("scene_camera", "scene_gt", "scene_gt_info"):
+        (scene / f"{kind}.json").unlink()
+    for kind in folders:
+        shutil.rmtree(scene / kind)
+
+
+def test_several_sensors(tmp_path, written):
+    """As IPD has them (rgb_cam1, depth_cam1 ...) and HOT3D (a folder named like the sensor)."""
+    scene = foreign(tmp_path / "f", written[0])
+    before = [decode_view(view) for view in read_bop(tmp_path / "f").views()]
+    of_sensor(scene, "cam1", "rgb_cam1")
+    of_sensor(scene, "gray2", "gray2")
+    without_its_own(scene, "rgb", "depth", "mask_visib")
+    assert is_bop(tmp_path / "f")
+    data = read_bop(tmp_path / "f")
+    assert [r.name for r in data.recordings] == ["train_pbr/000017/cam1", "train_pbr/000017/gray2"]
+    assert data.notes == ()
+    for recording in data.recordings:
+        for view, known in zip(recording.views(), before, strict=True):
+            assert np.array_equal(decode_view(view).labels, known.labels)
+            assert np.array_equal(decode_view(view).depth, known.depth)
+    shutil.rmtree(scene / "gray2")
+    data = read_bop(tmp_path / "f")
+    assert len(data.recordings) == 1
+    assert data.notes[0].startswith("3 images of scene_camera_gray2.json are not there and left out")
+
+
+def as_hot3d(scene: Path, distortion: list[float]) -> None:
+    def change(cameras):
+        for camera in cameras.values():
+            k = camera.pop("cam_K")
+            kind = "CameraModelType.FISHEYE624"
+            parameters = [k[0], k[2], k[5], *distortion]
+            camera["cam_model"] = {"projection_model_type": kind, "projection_params": parameters}
+
+    of_sensor(scene, "rgb", "rgb")
+    without_its_own(scene, "depth", "depth_rgb", "mask_visib")
+    edit(scene / "scene_camera_rgb.json", change)
+
+
+def test_camera_models_of_hot3d(tmp_path, written):
+    as_hot3d(foreign(tmp_path / "f", written[0]), [0.1, -0.02] + [0.0] * 10)
+    data = read_bop(tmp_path / "f")
+    assert {view.lens for view in data.views()} == {Lens("fisheye", (0.1, -0.02, 0.0, 0.0))}
+    assert all(view.placements[0].mask is not None for view in data.views())
+    with pytest.raises(
+        DataError, match=r"its images are bent .*; samepoint data import bop .* straightens them"
+    ):
+        open_dataset(tmp_path / "f")
+
+
+def test_a_camera_model_that_is_not_read_is_said(tmp_path, written):
+    as_hot3d(foreign(tmp_path / "f", written[0]), [0.1, -0.02, 0, 0, 0, 0, 0.01, 0, 0, 0, 0, 0])
+    data = read_bop(tmp_path / "f")
+    assert all(v.intrinsics is None and v.world_from_camera is not None for v in data.views())
+    assert data.notes[0].startswith("3 images have the camera model FISHEYE624, which is not read (")

@@ -2,7 +2,7 @@
 
 https://github.com/thodan/bop_toolkit/blob/master/docs/bop_datasets_format.md. A foreign data set has no
 samepoint.json and no scene_samepoint.json: its scenes are scans, one moment an image, unless the object poses
-say that objects moved between images; then "shuffle".
+say that objects moved between images; then "shuffle". `sensors` has the layout, also of several sensors.
 """
 
 from __future__ import annotations
@@ -13,31 +13,32 @@ from typing import Any, get_args
 
 import numpy as np
 import torch
+from jaxtyping import Float
+from torch import Tensor
 
 from samepoint.data.bop_writer import BopWriter, ObjectMesh, SceneWriter, WrittenView
-from samepoint.data.checks import checked_poses, intrinsics_from, matrix_from
-from samepoint.data.decode import IMAGE_SUFFIXES
-from samepoint.data.natural_order import natural_key
+from samepoint.data.checks import checked_poses, matrix_from
+from samepoint.data.leftovers import noted
 from samepoint.data.readers.bop.objects import METRES, read_native_header, read_objects
+from samepoint.data.readers.bop.optics import optics_of
+from samepoint.data.readers.bop.placements import read_placements
+from samepoint.data.readers.bop.sensors import CAMERAS, SensorFiles, numbered, sensor_files, sensors_below
+from samepoint.data.readers.tally import Tally
 from samepoint.data.recording import (
     Dataset,
     DepthFile,
     DepthQuantiles,
     Mode,
     Moment,
-    Placement,
     Recording,
     Split,
     View,
 )
 from samepoint.errors import DataError, one_of
 from samepoint.files import read_json
-from samepoint.reading import entries as listed
-from samepoint.reading import matching
 
 __all__ = ["BopWriter", "ObjectMesh", "SceneWriter", "WrittenView", "is_bop", "read_bop"]
 
-CAMERAS = "scene_camera.json"
 NATIVE = "scene_samepoint.json"
 STILL = 0.02
 """Metres that an object may seem to move in a foreign scene before it is called rearranged."""
@@ -45,32 +46,48 @@ STILL = 0.02
 
 def is_bop(root: Path) -> bool:
     """Whether `root` is a BOP data set, one of its splits, or one scene."""
-    return (root / "samepoint.json").exists() or next(_scene_folders(root), None) is not None
+    return (root / "samepoint.json").exists() or next(sensor_files(root), None) is not None
 
 
 def read_bop(root: Path) -> Dataset:
     """Reads a BOP data set (or one split or scene folder of it); millimetres become metres.
 
-    Split folders named train*, val* and test* give the recording's split; others give none. Depth, masks,
-    camera poses and object poses may be missing. Raises DataError for damaged files and wrong poses.
+    Split folders named train*, val* and test* give the recording's split; others give none. Each sensor of a scene
+    is a recording. Depth, masks, camera poses, object poses and in foreign data sets images (copies of keyframes)
+    may be missing: the notes count them. Raises DataError for damaged files and wrong poses.
     """
     root = Path(root)
-    folders = sorted(_scene_folders(root), key=natural_key)
+    sensors = sensors_below(root)
+    folders = [sensor.folder for sensor in sensors]
     base = _base(root, folders)
     header = read_native_header(base)
     if not header and any((folder / NATIVE).exists() for folder in folders):
         mend = "write it again, to its end"
         raise DataError("this data set was not finished (no samepoint.json)", where=base, mend=mend)
-    recordings = tuple(_read_scene(folder, root) for folder in folders)
+    tally = Tally()
+    recordings = tuple(_read_scene(sensor, root, tally) for sensor in sensors if _has_images(sensor, tally))
     if not recordings and not header:
-        mend = f"a scene is a folder with {CAMERAS} and rgb/"
+        mend = f"a scene is a folder with {CAMERAS}.json and rgb/"
         raise DataError("holds no BOP scene", where=root, mend=mend)
-    return Dataset(root, recordings, read_objects(base, header))
+    dataset = Dataset(root, recordings, read_objects(base, header))
+    if header:
+        return dataset
+    replaced = [path for sensor in sensors for path in sensor.others()]
+    reasons = {root / "models": "textures are not read"} | {
+        sensor.image_folder: f"{sensor.table(CAMERAS).name} does not name them" for sensor in sensors
+    }
+    return noted(dataset, also=replaced, reasons=reasons, notes=tally.lines())
 
 
-def _scene_folders(root: Path):
-    for pattern in (CAMERAS, f"*/{CAMERAS}", f"*/*/{CAMERAS}"):
-        yield from (path.parent for path in matching(root, pattern))
+def _has_images(sensor: SensorFiles, tally: Tally) -> bool:
+    """False for one of several sensors whose images were not copied."""
+    if sensor.name is None or numbered(sensor.image_folder):
+        return True
+    count = len(read_json(sensor.table(CAMERAS)))
+    tally.add(
+        f"images of {sensor.table(CAMERAS).name} are not there and left out", sensor.folder, count, count
+    )
+    return False
 
 
 def _base(root: Path, folders: list[Path]) -> Path:
@@ -90,10 +107,11 @@ def _split(folder: Path, root: Path) -> Split | None:
     return None
 
 
-def _read_scene(folder: Path, root: Path) -> Recording:
+def _read_scene(sensor: SensorFiles, root: Path, tally: Tally) -> Recording:
+    folder = sensor.folder
     try:
-        views = _read_views(folder)
         native, take = folder / NATIVE, None
+        views = _read_views(sensor, tally, whole=native.exists())
         if native.exists():
             content = read_json(native)
             take = None if content.get("take") is None else str(content["take"])
@@ -104,7 +122,8 @@ def _read_scene(folder: Path, root: Path) -> Recording:
     except (KeyError, TypeError, AttributeError, IndexError, ValueError) as error:
         what = f"the scene's JSON files do not fit together ({type(error).__name__}: {error})"
         raise DataError(what, where=folder, mend="compare them with the BOP format") from error
-    name = folder.name if folder == root else folder.relative_to(root).as_posix()
+    name = folder.absolute().name if folder == root else folder.relative_to(root).as_posix()
+    name = name if sensor.name is None else f"{name}/{sensor.name}"
     return Recording(name, mode, moments, _split(folder, root), take)
 
 
@@ -123,75 +142,58 @@ def _native_moments(content: dict[str, Any], views: dict[int, View], path: Path)
     return mode, moments
 
 
-def _read_views(folder: Path) -> dict[int, View]:
-    cameras = {int(key): value for key, value in read_json(folder / CAMERAS).items()}
-    numbers = sorted(cameras)
-    images, depths = _numbered(folder, "rgb") or _numbered(folder, "gray"), _numbered(folder, "depth")
-    quantiles = _numbered(folder, "depth_quantiles", frozenset({".npy"}))
-    placements = _read_placements(folder, numbers)
-    posed = [n for n in numbers if "cam_R_w2c" in cameras[n]]
-    names = {n: f"{folder / CAMERAS}, image {n}" for n in numbers}
-    camera_from_world = [
-        matrix_from(cameras[n]["cam_R_w2c"], cameras[n]["cam_t_w2c"], METRES, names[n]) for n in posed
-    ]
-    checked_poses(camera_from_world, [names[n] for n in posed])
-    inverses = [np.linalg.inv(matrix) for matrix in camera_from_world]
-    poses = dict(zip(posed, checked_poses(inverses, [names[n] for n in posed]), strict=True))
+def _read_views(sensor: SensorFiles, tally: Tally, *, whole: bool) -> dict[int, View]:
+    """The views by their number. `whole`: no image may be missing (native data sets)."""
+    path = sensor.table(CAMERAS)
+    cameras = {int(key): value for key, value in read_json(path).items()}
+    images, depths = numbered(sensor.image_folder), numbered(sensor.depth_folder)
+    missing = [n for n in sorted(cameras) if n not in images]
+    if missing and (whole or len(missing) == len(cameras)):
+        what = f"image {missing[0]} of {path.name} is missing"
+        raise DataError(what, where=sensor.image_folder, mend="restore it")
+    tally.add(f"images of {path.name} are not there and left out", path, len(missing), len(cameras))
+    shown = [n for n in sorted(cameras) if n in images]
+    quantiles = (
+        numbered(sensor.folder / "depth_quantiles", frozenset({".npy"})) if sensor.name is None else {}
+    )
+    placements = read_placements(sensor, shown, tally)
+    names = {n: f"{path}, image {n}" for n in shown}
+    poses = _poses(cameras, shown, names)
     views: dict[int, View] = {}
-    for n in numbers:
-        if n not in images:
-            raise DataError(f"image {n} of {CAMERAS} is missing", where=folder / "rgb", mend="restore it")
-        values = cameras[n].get("cam_K")
-        intrinsics = None if values is None else intrinsics_from(values, names[n])
+    for n in shown:
+        intrinsics, lens, unread = optics_of(cameras[n], names[n])
+        if unread is not None:
+            tally.add(f"images have the camera model {unread}, which is not read", path, 1, len(shown))
         depth = None
         if n in depths:
             if "depth_scale" not in cameras[n] or intrinsics is None:
                 mend = "give cam_K and depth_scale (millimetres a unit)"
                 raise DataError("depth without cam_K or depth_scale", where=names[n], mend=mend)
             depth = DepthFile(depths[n], float(cameras[n]["depth_scale"]) * METRES)
-        view = View("cam0", images[n], intrinsics, poses.get(n), depth, placements.get(n, ()))
+        view = View("cam0", images[n], intrinsics, poses.get(n), depth, placements.get(n, ()), lens)
         if n in quantiles:
             if depth is None:
                 mend = f"restore depth/{n:06d}, or remove this file"
                 raise DataError("depth quantiles of an image without depth", where=quantiles[n], mend=mend)
             view = replace(view, depth_quantiles=DepthQuantiles(quantiles[n]))
         views[n] = view
+    if depths:
+        lacking = sum(view.depth is None for view in views.values())
+        tally.add("images have no depth image", sensor.depth_folder, lacking, len(views))
     return views
 
 
-def _read_placements(folder: Path, numbers: list[int]) -> dict[int, tuple[Placement, ...]]:
-    path = folder / "scene_gt.json"
-    if not path.exists():
-        return {}
-    truth = read_json(path)
-    info_path = folder / "scene_gt_info.json"
-    info = read_json(info_path) if info_path.exists() else {}
-    masks = {p.stem: p for p in matching(folder / "mask_visib", "*.png")}
-    entries = [(n, k, entry) for n in numbers for k, entry in enumerate(truth.get(str(n), ()))]
-    posed = [(n, k, entry) for n, k, entry in entries if "cam_R_m2c" in entry]
-    names = [f"{path}, image {n}, object {k}" for n, k, _ in posed]
-    matrices = [
-        matrix_from(entry["cam_R_m2c"], entry["cam_t_m2c"], METRES, name)
-        for (_, _, entry), name in zip(posed, names, strict=True)
+def _poses(
+    cameras: dict[int, Any], shown: list[int], names: dict[int, str]
+) -> dict[int, Float[Tensor, "4 4"]]:
+    """`world_from_camera` of the images that have one."""
+    posed = [n for n in shown if cameras[n].get("cam_R_w2c") is not None]
+    camera_from_world = [
+        matrix_from(cameras[n]["cam_R_w2c"], cameras[n]["cam_t_w2c"], METRES, names[n]) for n in posed
     ]
-    poses = dict(zip(((n, k) for n, k, _ in posed), checked_poses(matrices, names), strict=True))
-    placements: dict[int, list[Placement]] = {}
-    for n, k, entry in entries:
-        visible = info.get(str(n), [])[k].get("visib_fract") if str(n) in info else None
-        mask = masks.get(f"{n:06d}_{k:06d}")
-        placements.setdefault(n, []).append(
-            Placement(
-                int(entry["obj_id"]), poses.get((n, k)), mask, None if visible is None else float(visible)
-            )
-        )
-    return {n: tuple(found) for n, found in placements.items()}
-
-
-def _numbered(folder: Path, kind: str, suffixes: frozenset[str] = IMAGE_SUFFIXES) -> dict[int, Path]:
-    files = [
-        path for path in listed(folder / kind) if path.suffix.lower() in suffixes and path.stem.isdigit()
-    ]
-    return {int(path.stem): path for path in files}
+    checked_poses(camera_from_world, [names[n] for n in posed])
+    inverses = [np.linalg.inv(matrix) for matrix in camera_from_world]
+    return dict(zip(posed, checked_poses(inverses, [names[n] for n in posed]), strict=True))
 
 
 def _is_still(views: list[View]) -> bool:
