@@ -29,9 +29,12 @@ def optics_of(
     numbers = [float(value) for value in model.get("projection_params", ())]
     if kind == "FISHEYE624" and len(numbers) == 15:  # one focal length
         numbers = [numbers[0], *numbers]
+    if len(numbers) < 4:
+        return None, None, kind
+    fx, fy, cx, cy = numbers[:4]
     bent = np.array(numbers[4:])
     if kind == "FISHEYE624" and len(numbers) == 16 and not bent[RADIAL:].any():
-        return pinhole(*numbers[:4], where), lens_from("fisheye", bent[:RADIAL], RADIAL, where), None
-    if len(numbers) >= 4 and not bent.any() and kind.upper() in ("PINHOLE", "LINEAR"):
-        return pinhole(*numbers[:4], where), None, None
+        return pinhole(fx, fy, cx, cy, where), lens_from("fisheye", bent[:RADIAL], RADIAL, where), None
+    if not bent.any() and kind.upper() in ("PINHOLE", "LINEAR"):
+        return pinhole(fx, fy, cx, cy, where), None, None
     return None, None, kind
