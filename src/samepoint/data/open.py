@@ -58,7 +58,7 @@ def _opened(path: Path, cache_dir: Path | None) -> Dataset:
     if is_frames(path):
         return _straight(read_frames(path), "frames")
     if is_flat(path):
-        return _straight(read_flat(path))
+        return _straight(read_flat(path), "frames")
     if has_images(path):
         return read_photos(path)
     videos = sorted(p.name for p in path.iterdir() if p.suffix.lower() in VIDEO_SUFFIXES)
