@@ -234,3 +234,48 @@ def test_copying_a_run_keeps_it_usable(photos, tmp_path):
     finder = samepoint.load(tmp_path / "copy")
     finder.remember("dot", photos / "0.png", uv=(10, 10))
     assert set(finder.find(photos / "0.png")) == {"dot"}
+
+
+def test_devices_that_are_not_there(fails, photos, tmp_path):
+    pairs = tmp_path / "pairs.json"
+    pair = {"image_a": "photos/0.png", "image_b": "photos/1.png", "uv_a": [[3, 3]], "uv_b": [[3, 3]]}
+    pairs.write_text(json.dumps({"pairs": [pair]}))
+    for command in ("evaluate", "compare"):
+        asked = [command, "samepoint-small", "--pairs", pairs]
+        fails(
+            [*asked, "--device", "cuda:99"], "there is no device 'cuda:99' here", "use --device auto or cpu"
+        )
+        fails([*asked, "--device", "gpu"], "device 'gpu' is unknown; choose one of: auto, cpu, cuda, mps")
+    assert run(["evaluate", "samepoint-small", "--pairs", str(pairs), "--no-baselines"]) == 0  # auto
+    found = ["find", "samepoint-small", str(photos / "0.png")]
+    fails([*found, "--device", "cuda:99"], "there is no device 'cuda:99' here")
+
+
+def test_fusion_on_cuda_without_it(fails, frames, tmp_path, monkeypatch):
+    open3d = pytest.importorskip("open3d")
+    monkeypatch.setattr(open3d.core.cuda, "is_available", lambda: False)
+    asked = ["data", "fuse", frames, "--out", tmp_path / "out", "--device", "cuda"]
+    fails(asked, "this build of Open3D finds no CUDA")
+
+
+def test_text_of_other_systems_and_files_that_may_not_be_read(fails, frames, tmp_path):
+    (frames / "train.txt").write_bytes("000000.png\r\ncolor\\000001.png\r\n".encode("utf-16"))
+    assert run(["data", "import", "frames", str(frames), "--out", str(tmp_path / "out")]) == 0
+    (frames / "pose" / "000001.txt").write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\n")
+    fails(["data", "info", frames], "000001.txt: is a pointer of Git LFS", "git lfs pull")
+
+
+@pytest.mark.usefixtures("rights_bind")
+def test_what_may_not_be_read(photos, tmp_path, fails, capsys):
+    (photos / "locked").mkdir()
+    (photos / "locked").chmod(0)
+    assert run(["data", "info", str(photos)]) == 0
+    (photos / "1.png").chmod(0)
+    fails(
+        ["train", "identical-view", "--data", photos, "--out", tmp_path / "r", "--steps", "1"],
+        "1.png: may not be read (permission denied)",
+    )
+    photos.chmod(0)
+    for command in (["data", "info", photos], ["evaluate", photos, "--pairs", photos / "pairs.json"]):
+        fails(command, "photos", "ermission denied")
+    fails(["find", "samepoint-small", "--keypoints", photos / "k.sqlite", "a.png"], "ermission denied")

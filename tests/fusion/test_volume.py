@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 from tests.fusion.tabletop import SIZE, K, frames_of, ring
 
-from samepoint.errors import DataError
+from samepoint.errors import DataError, RunError
 from samepoint.fusion.frames import PosedFrame, smooth
 from samepoint.fusion.objects import within_box
-from samepoint.fusion.volume import Volume, fuse, inside
+from samepoint.fusion.open3d import open3d
+from samepoint.fusion.volume import Volume, fuse, inside, open3d_device
 
 BOX = (-0.2, -0.2, -0.02, 0.2, 0.2, 0.2)
 
@@ -70,3 +71,11 @@ def test_depth_at_edges_is_left_out():
     assert kept[:, 6:].all()
     slope = np.tile(np.linspace(0.5, 0.55, 9, dtype=np.float32), (9, 1))
     assert smooth(slope).all()
+
+
+def test_cuda_without_a_build_for_it_is_refused(monkeypatch):
+    assert open3d_device("cpu") == "CPU:0"
+    monkeypatch.setattr(open3d().core.cuda, "is_available", lambda: False)
+    assert open3d_device("auto") == "CPU:0"
+    with pytest.raises(RunError, match="this build of Open3D finds no CUDA; use --device auto or cpu"):
+        open3d_device("cuda")

@@ -6,6 +6,7 @@ import torch
 from PIL import Image
 
 from samepoint.errors import DataError, RunError
+from samepoint.inference.database import KeypointDatabase
 from samepoint.inference.finder import Finder, Hit
 from samepoint.inference.matcher import NameMatcher, Places
 
@@ -233,3 +234,25 @@ def test_a_finder_of_a_matcher_with_names_of_its_own(scene) -> None:
     assert finder.find(scene((100, 200))) == {"corner": Hit((197.5, 1.5), 0.75, True)}
     with pytest.raises(RunError, match="keypoints of its own"):
         finder.remember("a", scene((100, 200)), (1.0, 2.0))
+
+
+def test_a_name_that_another_program_forgets_during_the_search(make_finder, scene, monkeypatch):
+    finder, image = make_finder(), scene((96, 128))
+    finder.remember("kept", image, (20, 12))
+    finder.remember("lost", image, (40, 30))
+    embed = finder.embed
+
+    def slowly(seen):
+        found = embed(seen)
+        if "lost" in finder.names:
+            KeypointDatabase(finder.matcher.database.path, finder.matcher.fingerprint).remove("lost")
+        return found
+
+    monkeypatch.setattr(finder, "embed", slowly)
+    assert set(finder.find(image)) == {"kept"}
+    finder.remember("lost", image, (40, 30))
+    with pytest.raises(DataError, match="'lost' was forgotten by another program while it was looked for"):
+        finder.find(image, ["kept", "lost"])
+    finder.remember("lost", image, (40, 30))
+    with pytest.raises(DataError, match="'lost' was forgotten"):
+        finder.heatmap(image, "lost")

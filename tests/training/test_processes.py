@@ -17,7 +17,7 @@ from samepoint.training.engine import Trainer
 from samepoint.training.loader import generator_for
 from samepoint.training.log import read_log
 from samepoint.training.plan import Part, Stage
-from samepoint.training.processes import on_devices
+from samepoint.training.processes import on_devices, own_buffers
 from samepoint.training.settings import TrainingSettings
 
 SETTINGS = TrainingSettings(
@@ -136,3 +136,17 @@ def test_devices_that_are_not_there_are_refused():
         pytest.skip("a GPU is there")
     with pytest.raises(RunError, match="2 devices of kind 'cuda' are not to be had"):
         on_devices(replace(SETTINGS, device="cuda"), fit)
+
+
+def test_the_argument_for_own_buffers_is_one_that_torch_has(monkeypatch):
+    class Older:
+        def __init__(self, module, broadcast_buffers=True):
+            pass
+
+    class Newer:
+        def __init__(self, module, broadcast_buffers=None, forward_sync_buffers=None):
+            pass
+
+    for kind, name in ((Older, "broadcast_buffers"), (Newer, "forward_sync_buffers")):
+        monkeypatch.setattr("samepoint.training.processes.DistributedDataParallel", kind)
+        assert own_buffers() == {name: False}

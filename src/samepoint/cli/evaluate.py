@@ -36,6 +36,7 @@ class Evaluate:
     make `number` pairs of; for a run of s3k recordings of calibrated cameras (docs/multi-camera.md). `json` and
     `report`: files to write. `predictions`: score these answers (of any program) instead of the run's network.
     `export`: folder for the answers of every predictor. `weights`: NAME=FILE of a frozen backbone's weights.
+    `device`: auto, cpu, cuda, cuda:1, mps.
     """
 
     run_folder: tyro.conf.Positional[Path | None] = None
@@ -47,7 +48,7 @@ class Evaluate:
     export: Path | None = None
     number: int = 100
     seed: int = 0
-    device: str = "cpu"
+    device: str = "auto"
     baselines: bool = True
     weights: dict[str, Path] | None = None
 
@@ -103,7 +104,7 @@ class Compare:
     """Score several runs on the same pairs, with paired differences to the first; runs of s3k on the same moments.
 
     `pairs`: a pairs file, or `data`: a data set to make `number` pairs of; for runs of s3k recordings of calibrated
-    cameras (docs/multi-camera.md). `json`: file to write.
+    cameras (docs/multi-camera.md). `json`: file to write. `device`: auto, cpu, cuda, cuda:1, mps.
     """
 
     runs: tyro.conf.Positional[tuple[Path, ...]]
@@ -112,7 +113,7 @@ class Compare:
     json: Path | None = None
     number: int = 100
     seed: int = 0
-    device: str = "cpu"
+    device: str = "auto"
 
     def run(self) -> None:
         if not self.runs:

@@ -41,7 +41,7 @@ class Pose:
     reference: Path | None = None
     masked: bool = False
     json: Path | None = None
-    device: str = "cpu"
+    device: str = "auto"
 
     def run(self) -> None:
         dataset = open_dataset(self.data)

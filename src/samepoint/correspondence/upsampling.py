@@ -22,6 +22,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from samepoint.geometry.pixels import cells_from_pixels, resize_pixels
+from samepoint.geometry.precision import double_of
 from samepoint.types import DescriptorMap, Size
 
 STRIP_ELEMENTS = 1 << 19
@@ -59,10 +60,11 @@ def pixel_axes(map: DescriptorMap, size: Size) -> tuple[Axis, Axis]:
 
 
 def places_of_pixels(map: DescriptorMap, size: Size) -> tuple[Float[Tensor, " h"], Float[Tensor, " w"]]:
-    """Where the rows and columns of an image of `size` lie, in cells of the map (double precision)."""
+    """Where the rows and columns of an image of `size` lie, in cells of the map, as precise as the device can."""
     device = map.values.device
-    down = torch.zeros(size[0], 2, dtype=torch.float64, device=device)
-    right = torch.zeros(size[1], 2, dtype=torch.float64, device=device)
+    dtype = double_of(device)
+    down = torch.zeros(size[0], 2, dtype=dtype, device=device)
+    right = torch.zeros(size[1], 2, dtype=dtype, device=device)
     down[:, 1] = torch.arange(size[0], device=device)
     right[:, 0] = torch.arange(size[1], device=device)
     cells = [cells_from_pixels(resize_pixels(uv, size, map.image_size), map.cells) for uv in (down, right)]

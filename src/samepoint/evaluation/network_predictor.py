@@ -17,6 +17,7 @@ from samepoint.correspondence.scores import score_maps, scores_at
 from samepoint.evaluation.caches import LastUsed
 from samepoint.evaluation.predictors import Prediction
 from samepoint.geometry.pixels import resize_pixels
+from samepoint.geometry.precision import doubled
 from samepoint.inference.images import image_digest, resized, working_size
 from samepoint.inference.settings import KEY, settings_of
 from samepoint.models.config import NetworkConfig
@@ -128,8 +129,8 @@ def closer_fractions(
         closer = score_maps(some, map) > beyond[..., None]
         if mask is not None:
             closer = closer[..., mask]
-        parts.append(closer.flatten(2).double().mean(-1))
-    fractions = torch.cat(parts, 1) if parts else own[..., 0].double()
+        parts.append(doubled(closer.flatten(2)).mean(-1))
+    fractions = torch.cat(parts, 1) if parts else doubled(own[..., 0])
     return torch.where(known, fractions, torch.nan)
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from jaxtyping import Bool, Float32, Int32
 
-from samepoint.errors import DataError
+from samepoint.errors import DataError, RunError
 from samepoint.fusion.frames import PosedFrame
 from samepoint.fusion.open3d import open3d
 from samepoint.fusion.settings import Box
@@ -112,8 +112,11 @@ def inside(points: np.ndarray, box: tuple[float, ...]) -> Bool[np.ndarray, " n"]
 
 
 def open3d_device(name: str) -> str:
-    """ "auto" is CUDA where there is one that Open3D was built for."""
+    """ "auto" is CUDA where there is one that Open3D was built for. RunError for "cuda" where there is none."""
     if name == "auto":
         usable = torch.cuda.is_available() and open3d().core.cuda.is_available()
         return "CUDA:0" if usable else "CPU:0"
+    if name == "cuda" and not open3d().core.cuda.is_available():
+        mend = "use --device auto or cpu, or install Open3D's CUDA build (open3d) in place of open3d-cpu"
+        raise RunError("this build of Open3D finds no CUDA", mend=mend)
     return "CUDA:0" if name == "cuda" else "CPU:0"

@@ -10,6 +10,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from samepoint.geometry.precision import doubled
+
 
 def project(
     intrinsics: Float[Tensor, "*#b 3 3"], xyz: Float[Tensor, "*#b n 3"]
@@ -44,7 +46,9 @@ def unproject(
 
 def focal_length(intrinsics: Float[Tensor, "*b 3 3"]) -> Float[Tensor, "*b"]:
     """Pixels a radian at the principal point, the geometric mean of all directions."""
-    return torch.linalg.det(intrinsics[..., :2, :2].detach().double()).abs().sqrt().to(intrinsics.dtype)
+    k = doubled(intrinsics[..., :2, :2].detach())
+    determinant = k[..., 0, 0] * k[..., 1, 1] - k[..., 0, 1] * k[..., 1, 0]
+    return determinant.abs().sqrt().to(intrinsics.dtype)
 
 
 def _parts(intrinsics: Float[Tensor, "*b 3 3"]) -> tuple[Tensor, Tensor]:

@@ -77,7 +77,7 @@ def check_rigid(
     """
     if not torch.isfinite(motion).all():
         raise DataError("the pose has values that are not finite", where=where, mend="leave this view out")
-    m = motion.detach().to("cpu", torch.float64)
+    m = motion.detach().cpu().double()
     if ((m[..., 3, :] - m.new_tensor((0.0, 0.0, 0.0, 1.0))).abs() > tolerance).any():
         raise DataError(
             "the last row of the pose is not 0 0 0 1",

@@ -109,7 +109,7 @@ def robust_pnp(
     if usable.sum() < 4:
         line = f"{int(usable.sum())} of {len(xyz)} points with pixels are usable, and a pose needs four"
         raise NoFitError(line, mend="give more points that are finite")
-    points, pixels, k = (t.detach().to("cpu", torch.float64) for t in (xyz[usable], uv[usable], intrinsics))
+    points, pixels, k = (t.detach().cpu().double() for t in (xyz[usable], uv[usable], intrinsics))
     if _off_line(points) == 0:
         raise _line("object points")
     focal = float(focal_length(k))

@@ -38,7 +38,8 @@ class Calibration:
     ) -> Float[Tensor, "*b"]:
         """Confidence of hits with these scores (cosine or minus squared distance) and masses."""
         weights = torch.tensor((self.score_weight, self.mass_weight, self.bias), dtype=torch.float64)
-        return torch.sigmoid(features(score, mass, metric) @ weights.to(score.device)).to(score.dtype)
+        confidence = torch.sigmoid(features(score.cpu(), mass.cpu(), metric) @ weights)  # few: on the CPU
+        return confidence.to(score.dtype).to(score.device)
 
 
 def similarity(score: Float[Tensor, "*b"], metric: Metric) -> Float[Tensor, "*b"]:

@@ -23,7 +23,7 @@ from samepoint.geometry.pixels import in_frame, resize_pixels
 from samepoint.inference.database import Reference, check_name
 from samepoint.inference.depth import camera_matrix, depth_tensor, point_at
 from samepoint.inference.images import ImageLike, image_digest, image_tensor, resized, working_size
-from samepoint.inference.matcher import LearningMatcher, NameMatcher
+from samepoint.inference.matcher import ForgottenError, LearningMatcher, NameMatcher
 from samepoint.types import Size
 
 CACHED_IMAGES = 4
@@ -116,7 +116,12 @@ class Finder:
         seen = self.embed(image)
         if not wanted:
             return {}
-        places = self.matcher.places(seen.values, wanted)
+        try:
+            places = self.matcher.places(seen.values, wanted)
+        except ForgottenError:
+            if names is not None:
+                raise
+            return self.find(seen)  # what is known now
         uv = _clamped(
             resize_pixels(places.uv.cpu().double(), seen.working_size, seen.image_size), seen.image_size
         )

@@ -61,5 +61,6 @@ def choose_device(name: str) -> torch.device:
         raise RunError(one_of("device", name, DEVICES))
     count = {"cpu": 1, "cuda": torch.cuda.device_count(), "mps": int(torch.backends.mps.is_available())}[kind]
     if int(index or 0) >= count:
-        raise RunError(f"there is no device {name!r} here", mend="use --device auto or cpu")
+        why = "" if kind != "cuda" or count else f" (PyTorch {torch.__version__} sees no CUDA)"
+        raise RunError(f"there is no device {name!r} here{why}", mend="use --device auto or cpu")
     return torch.device(name)

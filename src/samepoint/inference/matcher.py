@@ -76,6 +76,10 @@ class LearningMatcher(NameMatcher, Protocol):
         ...
 
 
+class ForgottenError(DataError):
+    """A name that was known when the search began."""
+
+
 class DescriptorMatcher:
     """A descriptor network with a keypoint database. Of several references of a name the best-scoring one
     wins.
@@ -111,7 +115,7 @@ class DescriptorMatcher:
         return sample_descriptors(embedding, place)[0, 0].float().cpu()
 
     def places(self, embedding: DescriptorMap, names: Sequence[str]) -> Places:
-        references = [self._current()[name] for name in names]
+        references = self._references(names)
         queries = self._queries(embedding, references)
         located = locate(queries, embedding, self.settings.temperature)
         best, start = [], 0
@@ -123,8 +127,9 @@ class DescriptorMatcher:
     def heat(self, embedding: DescriptorMap, name: str, size: Size) -> Float[Tensor, "h w"]:
         confidence = self.places(embedding, [name]).confidence[0]
         best = None
+        (references,) = self._references([name])
         with torch.inference_mode():
-            for reference in self._current()[name]:  # one at a time: a full-size map each
+            for reference in references:  # one at a time: a full-size map each
                 queries = self._queries(embedding, [reference[None]])
                 scores = score_maps(queries, embedding, size)[0, 0]
                 best = scores if best is None else torch.maximum(best, scores)
@@ -138,6 +143,15 @@ class DescriptorMatcher:
         self, map: DescriptorMap, references: Sequence[Float[Tensor, "_ d"]]
     ) -> Float[Tensor, "1 n d"]:
         return torch.cat(list(references))[None].to(map.values)
+
+    def _references(self, names: Sequence[str]) -> list[Float[Tensor, "_ d"]]:
+        """Those of each name, all as of one moment. ForgottenError for a name that is no longer there."""
+        known = self._current()
+        for name in names:
+            if name not in known:
+                what = f"the keypoint {name!r} was forgotten by another program while it was looked for"
+                raise ForgottenError(what, where=self.database.path, mend="remember it again")
+        return [known[name] for name in names]
 
     def _current(self) -> dict[str, Float[Tensor, "_ d"]]:
         """The references as of now."""

@@ -148,7 +148,7 @@ class RigFinder:
         pixels = dict(zip(cameras, (shot.recorded(uv).tolist() for shot, uv in zip(shots, places))))
         agreement = dict(zip(cameras, points.agreement[0].tolist()))
         takes_part = dict(zip(cameras, self._takes_part(shots).tolist()))
-        xyz, covariance = points.xyz[0].tolist(), points.covariance[0].double().cpu().numpy()
+        xyz, covariance = points.xyz[0].tolist(), points.covariance[0].cpu().double().numpy()
         hits = {}
         for i, (name, confidence) in enumerate(zip(self.names, points.confidence[0].tolist())):
             asked = [camera for camera in cameras if takes_part[camera][i]]

@@ -21,6 +21,7 @@ from lightning.fabric import Fabric
 from torch import Tensor, nn
 
 from samepoint.errors import RunError
+from samepoint.geometry.precision import double_of
 from samepoint.training.checkpoint import check_identity, read_checkpoint, write_checkpoint
 from samepoint.training.keeping import Keeper, Measure, Name, copied, due, marks_before
 from samepoint.training.loader import StepBatches, generator_for, step_loader
@@ -334,7 +335,8 @@ def freeze_norm(network: nn.Module) -> None:
 def to_device(batch: Any, device: torch.device) -> Any:
     """A typed batch with its tensors on `device`; what is not a tensor stays as it is."""
     if isinstance(batch, Tensor):
-        return batch.to(device, non_blocking=True)
+        known = batch.to(double_of(device)) if batch.dtype == torch.float64 else batch
+        return known.to(device, non_blocking=True)
     if dataclasses.is_dataclass(batch) and not isinstance(batch, type):
         moved = {f.name: to_device(getattr(batch, f.name), device) for f in dataclasses.fields(batch)}
         return dataclasses.replace(batch, **moved)

@@ -6,6 +6,7 @@ networks spend much of a step in operations too short to share between threads.
 
 from __future__ import annotations
 
+import inspect
 import logging
 import multiprocessing
 import os
@@ -19,6 +20,7 @@ import torch
 from lightning.fabric import Fabric
 from lightning.fabric.strategies import DDPStrategy
 from torch.multiprocessing.spawn import ProcessException
+from torch.nn.parallel import DistributedDataParallel
 
 from samepoint.errors import RunError, SamepointError
 from samepoint.training.precision import settled
@@ -60,8 +62,7 @@ def make_fabric(settings: TrainingSettings) -> Fabric:
     """Devices and precision as set. RunError where there are none such."""
     strategy = "auto"
     if settings.devices > 1:
-        # each process keeps its own batch statistics; those of the first are saved
-        strategy = DDPStrategy(start_method="spawn", forward_sync_buffers=False)
+        strategy = DDPStrategy(start_method="spawn", **own_buffers())
     try:
         return Fabric(
             accelerator=settings.device,
@@ -72,6 +73,13 @@ def make_fabric(settings: TrainingSettings) -> Fabric:
     except (RuntimeError, ValueError) as error:
         line = f"{settings.devices} devices of kind {settings.device!r} are not to be had ({error})"
         raise RunError(line, mend="give another --device or fewer --devices") from error
+
+
+def own_buffers() -> dict[str, Any]:
+    """For DistributedDataParallel: each process keeps its own batch statistics (those of the first are saved). The
+    argument has another name before PyTorch 2.13."""
+    known = inspect.signature(DistributedDataParallel.__init__).parameters
+    return {"forward_sync_buffers" if "forward_sync_buffers" in known else "broadcast_buffers": False}
 
 
 def _answer(fabric: Fabric, call: bytes) -> Any:

@@ -19,6 +19,7 @@ from samepoint.evaluation.compare import Comparison, compare
 from samepoint.evaluation.evaluate import Evaluation, EvaluationSettings, default_baselines, evaluate
 from samepoint.evaluation.network_predictor import NetworkPredictor
 from samepoint.evaluation.predictions import Predictions, read_predictions
+from samepoint.inference.loading import choose_device
 from samepoint.models.weights import load_network
 
 Report = Callable[[str, int, int], None]
@@ -71,7 +72,7 @@ def evaluate_run(
     *,
     predictions: Path | None = None,
     baselines: bool = True,
-    device: str = "cpu",
+    device: str = "auto",
     weights: Mapping[str, Path] | None = None,
     settings: EvaluationSettings | None = None,
     progress: Report | None = None,
@@ -79,17 +80,18 @@ def evaluate_run(
     """The run's network on the pairs, and chance, SIFT, the untrained network and frozen backbones beside it.
 
     `predictions`: another program's answers are scored in place of the network's. `weights`: files of frozen
-    backbones by name. Raises RunError or DataError with one line.
+    backbones by name. `device` as in `inference.load`. Raises RunError or DataError with one line.
     """
     torch.set_flush_denormal(True)  # untrained networks produce subnormal numbers, which are slow on a CPU
-    network, config = load_network(run, device)
+    target = choose_device(device)
+    network, config = load_network(run, target)
     settings = replace(settings or EvaluationSettings(), progress=progress)
     trained: NetworkPredictor | Predictions = NetworkPredictor(
-        network, name=Path(run).name, max_size=config.get("max_size", 320), device=device
+        network, name=Path(run).name, max_size=config.get("max_size", 320), device=target
     )
     if predictions is not None:
         trained = read_predictions(predictions, file)
-    others = default_baselines(config, device=device, weights=weights) if baselines else {}
+    others = default_baselines(config, device=target, weights=weights) if baselines else {}
     provenance = {"run": Path(run).name, "method": config.get("method")}
     return evaluate(trained, file, others, settings, provenance)
 
@@ -103,7 +105,7 @@ def compare_runs(
     runs: Sequence[Path],
     file: PairsFile,
     *,
-    device: str = "cpu",
+    device: str = "auto",
     seed: int = 0,
     progress: Report | None = None,
 ) -> Comparison:

@@ -23,6 +23,7 @@ from samepoint.fusion.robot import robot_pixels
 from samepoint.fusion.scene import FusedScene, fuse_scene, split_by_clicks, split_by_other_scan
 from samepoint.fusion.settings import FusionSettings
 from samepoint.fusion.views import MeshViews
+from samepoint.fusion.volume import open3d_device
 from samepoint.viewers.fusion_pictures import draw_fusion
 from samepoint.workflows.clicks import Click, on_surface, read_clicks
 from samepoint.workflows.fused_scenes import copy_recording, mesh_of, picture_of, row_of, write_scene
@@ -71,6 +72,7 @@ def fuse_dataset(
     recordings of their own; other recordings are kept as they are. Raises DataError.
     """
     fusing = fusing or Fusing()
+    open3d_device(fusing.settings.device)  # before hours of reading
     dataset = open_dataset(path)
     scans, others, empty = _sorted_out(takes(with_takes(dataset.recordings)), fusing)
     robot = _robot(others)

@@ -49,7 +49,9 @@ class FoundPose:
     truth: Tensor | None
 
 
-def load_pose_finder(run: str | Path, reference: str | Path | None = None, device: str = "cpu") -> PoseFinder:
+def load_pose_finder(
+    run: str | Path, reference: str | Path | None = None, device: str = "auto"
+) -> PoseFinder:
     """The pose finder of a run of `samepoint train mined`.
 
     Its objects are learnt from the data set `reference`, or else from what the run was trained on; the latter are

@@ -115,7 +115,7 @@ class RigEvaluation:
 
 
 def evaluate_rig_run(
-    run: Path, data: Path, *, split: Split | None = None, device: str = "cpu"
+    run: Path, data: Path, *, split: Split | None = None, device: str = "auto"
 ) -> RigEvaluation:
     """A run's answers to a data set, read in three ways (`READINGS`), beside chance: always the mean of where the
     keypoint is in the other moments.
@@ -144,7 +144,7 @@ def evaluate_rig(
     *,
     split: Split | None = None,
     settings: PointSettings | None = None,
-    device: str = "cpu",
+    device: str = "auto",
 ) -> dict[str, Any]:
     """One reading of `evaluate_rig_run`: the summary of PointErrors, by keypoint too, and the `collapse` shares.
     `settings` None: the finder's."""
@@ -153,7 +153,7 @@ def evaluate_rig(
     return {**scored(exam, found[READING]), "moments": len(exam.asked)}
 
 
-def open_exam(run: Path, data: Path, *, split: Split | None = None, device: str = "cpu") -> Exam:
+def open_exam(run: Path, data: Path, *, split: Split | None = None, device: str = "auto") -> Exam:
     """A run and the moments of a data set to ask it. DataError where there is no truth, or none that can be right
     (`require_sound`)."""
     network, config = load_heatmaps(run, choose_device(device))

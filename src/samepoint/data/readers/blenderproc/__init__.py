@@ -15,7 +15,7 @@ is a "scan"; "shuffle" if an object moves between frames by more than 2 cm (obje
 name, as it does when runs of different scenes were appended.
 
 Not read: stereo pairs, normals, optical flow, NOCS, class maps, lights; lens distortion (straight cameras only).
-Without object_states nothing tells whether runs appended to one folder moved the objects: keep runs in scenes of
+Without object_states nothing tells whether runs appended to one folder moved the objects: keep runs in folders of
 their own. A distance image ends at the range it was rendered with (25 m unless set), which is read as depth where no
 instance map says that it is background.
 """
@@ -50,7 +50,7 @@ STILL = 0.02
 
 
 def read_blenderproc(source: Path, scratch: Path) -> Dataset:
-    """Reads a folder of frames, or the scenes with frames in it; images and arrays go to `scratch`.
+    """Reads a folder of frames, or the folders with frames in it; images and arrays go to `scratch`.
 
     DataError for unreadable files, missing keys, sizes that do not fit, and depth without intrinsics;
     MissingDependencyError without h5py.
@@ -73,7 +73,7 @@ def _frames(folder: Path) -> list[Path]:
 
 
 class _Scene:
-    """Reads one folder. `objects` numbers the names of all scenes; whether things move is found on the way."""
+    """Reads one folder. `objects` numbers the names of all folders; whether things move is found on the way."""
 
     def __init__(self, folder: Path, scratch: Path, objects: dict[str, int]) -> None:
         self.folder, self.name, self.objects = folder, folder.resolve().name, objects
