@@ -126,15 +126,30 @@ def _split(name: str) -> Split | None:
     return SPLITS[word[1]] if word else None
 
 
-def _read(
-    folder: Path, name: str, split: Split | None, cache: Path, calibration: Calibration | None
-) -> tuple[Recording, list[str], list[Path]]:
-    """A recording, its notes, and the files that were read for it and that no view names."""
+def names_of(path: Path, *, cache_dir: Path | None = None) -> Names:
+    """Cameras, frames and moments of one recording, whatever its tables hold. DataError if `path` is none."""
+    if not path.is_dir() or not _is_recording(path):
+        mend = "give the folder of one recording of several cameras (docs/multi-camera.md)"
+        raise DataError(f"has no {CALIBRATION}", where=path, mend=mend)
+    _, footage, together = _frames(path, None, (cache_dir or default_cache().parent) / "videos")
+    return Names(footage, together)
+
+
+def _frames(
+    folder: Path, calibration: Calibration | None, cache: Path
+) -> tuple[Calibrations, dict[str, Footage], Paired]:
     calibrations = Calibrations(folder, calibration)
     footage = footage_of(folder, calibrations.names, cache)
     _check_cameras(folder, footage)
     how = "number" if has_times(folder) else pairing_of(folder)
-    together = paired(footage, how)
+    return calibrations, footage, paired(footage, how)
+
+
+def _read(
+    folder: Path, name: str, split: Split | None, cache: Path, calibration: Calibration | None
+) -> tuple[Recording, list[str], list[Path]]:
+    """A recording, its notes, and the files that were read for it and that no view names."""
+    calibrations, footage, together = _frames(folder, calibration, cache)
     names = Names(footage, together)
     said = read_annotations(folder, footage, names)
     made = tuple(

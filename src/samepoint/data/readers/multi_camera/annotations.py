@@ -13,6 +13,7 @@ from torch import Tensor
 
 from samepoint.data.readers.multi_camera.footage import Footage
 from samepoint.data.readers.multi_camera.names import Names
+from samepoint.data.rig.foreign_labels.beside import foreign_note, is_foreign_table, take_command
 from samepoint.data.rig.tables import (
     COORDINATES,
     LABELS,
@@ -55,6 +56,7 @@ def read_annotations(folder: Path, footage: Mapping[str, Footage], names: Names)
     """
     made = Annotations()
     _read_clicks(made, folder / "labels.csv", names)
+    made.notes += foreign_note(folder, bool(made.clicks))
     for where, row in _rows(folder / "points.csv", POINTS):
         xyz = torch.tensor([number(row[axis], axis, where) for axis in "xyz"], dtype=torch.float32)
         _add(made.truth.setdefault(names.moment(row["moment"], where), {}), row["keypoint"], xyz, where)
@@ -73,6 +75,12 @@ def read_annotations(folder: Path, footage: Mapping[str, Footage], names: Names)
 
 
 def _read_clicks(made: Annotations, path: Path, names: Names) -> None:
+    if path.is_file() and is_foreign_table(path):
+        moved = path.with_name("other_labels.csv")
+        what = "is a table of DeepLabCut, Lightning Pose or SLEAP"
+        raise DataError(
+            what, where=path, mend=f"call it {moved.name}; {take_command(path.parent, [moved])} takes it"
+        )
     bare = skipped = 0
     example = ""
     for where, row in _rows(path, LABELS, optional=COORDINATES):

@@ -1,5 +1,5 @@
-"""DeepLabCut's table, which Lightning Pose shares: a row a frame, columns named by scorer, (individual,) body part and
-coordinate."""
+"""DeepLabCut's table, which Lightning Pose shares: a row a frame, columns named by scorer, (individual,) body part
+and coordinate."""
 
 from __future__ import annotations
 

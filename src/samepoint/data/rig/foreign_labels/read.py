@@ -35,14 +35,6 @@ def read_foreign_labels(path: Path) -> ForeignLabels:
     raise DataError("holds no labels in a form that is known", where=path, mend=FORMS)
 
 
-def is_foreign_table(path: Path) -> bool:
-    """Whether a CSV is one of these; also a file that cannot be read is none."""
-    try:
-        return is_deeplabcut_csv(path) or is_sleap_csv(path)
-    except DataError:
-        return False
-
-
 def _hdf5(path: Path) -> ForeignLabels:
     h5py = package("h5py", "reading labels from HDF5")
     try:
