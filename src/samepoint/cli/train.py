@@ -37,7 +37,7 @@ class Common:
 
     def train_with(self, recipe: Recipe) -> None:
         settings = {"init": self.init, "size": self.size, "resume": self.resume}
-        metrics = train(recipe, self.data, self.out, self.training, **settings)
+        metrics = train(recipe, self.data, self.out, self.training, **settings, say=_say)
         wait = 100 * (metrics["data_wait"] or 0.0)
         print(
             f"trained {metrics['steps']} steps in {metrics['seconds'] / 60:.1f} min, {_loss(metrics)},"
@@ -49,6 +49,10 @@ class Common:
 
 def _loss(metrics: Mapping[str, Any]) -> str:
     return "no loss" if metrics["loss"] is None else f"loss {metrics['loss']:.3f}"
+
+
+def _say(line: str) -> None:
+    print(line, flush=True)
 
 
 @dataclass(frozen=True)

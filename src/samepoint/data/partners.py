@@ -149,9 +149,46 @@ class Partners:
         found = {key for key in self.drawn_of[i] if any(not of or key in of for of in near)}
         return frozenset(found | {key for key in self._sources(i) if len(self._posed[scene, key]) > 1})
 
+    def reaches(self, i: int, kind: PairKind) -> bool:
+        """Whether pairs of this kind have points of view i: on an object, or anywhere where it has no masks."""
+        if self.drawn_of[i] or kind == "across":
+            return bool(self.reached(i, kind))
+        return bool(self._near(i, self._scene_of_kind(i, kind)))
+
+    def used(self) -> set[int]:
+        """The starts and all their partners."""
+        starts = set(self.starts)
+        found = set(starts)
+        for groups in self._scene.values():
+            shown = {objects for objects, views in groups.items() if not starts.isdisjoint(views)}
+            for objects, views in groups.items():
+                if any(not own or not objects or not own.isdisjoint(objects) for own in shown):
+                    found.update(views)
+        for key in {key for i in self.starts for key in self._sources(i)}:
+            found.update(self._by_object[key])
+        return found
+
+    def by_scene(self, i: int) -> bool:
+        """Whether depth and the cameras' poses say what view i shows, for want of an object's pose."""
+        objects = self.objects_of[i]
+        return bool(self._scenes_of[i]) and (not objects or not objects.issubset(self.posed_of[i]))
+
+    def posed_in_pairs(self, i: int) -> set[Key]:
+        """The objects of view i whose poses relate it to another view."""
+        return {key for key in self._sources(i) if len(self._by_object[key]) > 1}
+
+    def collages(self) -> bool:
+        """Whether two starts have masks of different objects."""
+        own = {frozenset(self._things[i]) for i in self.starts if self.drawn_of[i]}
+        return any(a.isdisjoint(b) for a in own for b in own)
+
     def only_by(self, i: int, weights: Mapping[PairKind, float]) -> tuple[PairKind, ...]:
-        """Kinds of weight 0 that alone relate an object of view i, which would never have a point else."""
+        """Kinds of weight 0 that alone relate an object of view i, which would never have a point else; of a view
+        without masks, that alone relate the view."""
         left = self.drawn_of[i]
+        if not left:
+            reaching: list[PairKind] = [kind for kind in MATCHING if self.reaches(i, kind)]
+            return () if any(weights[kind] > 0 for kind in reaching) else tuple(reaching[:1])
         for kind in MATCHING:
             left = left - self.reached(i, kind) if weights[kind] > 0 else left
         needed: list[PairKind] = []

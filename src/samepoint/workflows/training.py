@@ -6,6 +6,7 @@ import dataclasses
 import json
 import logging
 import os
+from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, ClassVar, Protocol, runtime_checkable
@@ -31,6 +32,7 @@ from samepoint.training.precision import settled
 from samepoint.training.processes import on_devices
 from samepoint.training.settings import Precision, TrainingSettings
 from samepoint.training.start import Rates, settled_for
+from samepoint.workflows.data_use import data_use
 from samepoint.workflows.starting import initial, start_of
 
 log = logging.getLogger(__name__)
@@ -108,13 +110,14 @@ def train(
     init: str = "auto",
     size: int = 320,
     resume: bool = False,
+    say: Callable[[str], None] = log.info,
 ) -> dict[str, Any]:
     """Train `recipe` on the training split of `data` into the run folder `out`; returns metrics.json.
 
     `init`: "auto" (the shipped weights if the network is samepoint-small, else random ones), "random",
     "pretrained", or a weights file or run folder (`DescriptorNetwork`). `size` is the long side of the images it
-    trains on, in pixels. The run holds the best of its start, checkpoints and end (`Measure`). Raises DataError or
-    RunError with one line.
+    trains on, in pixels. The run holds the best of its start, checkpoints and end (`Measure`). `say` is told in two
+    lines what is used of the data and what is not (`data_use`). Raises DataError or RunError with one line.
     """
     if out.exists() and any(out.iterdir()) and not resume:
         raise RunError("the run folder is not empty", where=out, mend="give another --out, or --resume")
@@ -128,6 +131,9 @@ def train(
     store = FrameStore(parts.training, max_size=size)
     torch.manual_seed(settings.seed)
     stages = recipe.stages(store, from_run=init not in ("random", "pretrained"))
+    use = data_use(recipe, store, dataset)
+    for line in use.lines:
+        say(line)
     network = recipe.build(store, init, torch.Generator().manual_seed(settings.seed))
     out.mkdir(parents=True, exist_ok=True)
     identity = {
@@ -149,7 +155,7 @@ def train(
         "samepoint": version("samepoint"),
         "recipe": plain(recipe),
         "training": dataclasses.asdict(settings),
-        "data": {"path": os.fspath(data), "fingerprint": mark, "images": len(store)},
+        "data": {"path": os.fspath(data), "fingerprint": mark, "images": len(store), **use.to_json()},
         "init": init,
         "max_size": size,
         **(recipe.notes(store) if isinstance(recipe, Notes) else {}),
