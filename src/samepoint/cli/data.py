@@ -19,7 +19,7 @@ from samepoint.cli.photo import Photo
 from samepoint.cli.rendering import WIDTH_BY_HEIGHT, time_left
 from samepoint.data.corrections import Corrections
 from samepoint.data.importers import import_dataset
-from samepoint.data.info import describe
+from samepoint.data.info import coverage, describe
 from samepoint.data.make_pairs import make_pairs
 from samepoint.data.open import open_dataset
 from samepoint.data.pairs import write_pairs
@@ -75,7 +75,8 @@ class Import:
 
     def run(self) -> None:
         dataset = import_dataset(self.form, self.source, self.out, self.corrections, self.timing)
-        print(f"imported {len(dataset.views())} views into {self.out}")
+        held = ", ".join(f"{name}: {number}" for name, number in coverage(dataset).items())
+        print(f"imported {len(dataset.views())} views into {self.out} ({held})")
         for note in dataset.notes:
             print(f"note: {note}")
 

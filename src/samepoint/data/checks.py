@@ -40,7 +40,7 @@ def matrix_from(rotation: object, translation: object, scale: float, where: obje
 def intrinsics_from(values: object, where: object) -> Float[Tensor, "3 3"]:
     """A float32 camera matrix from nine numbers; focal lengths are positive, the last row is 0 0 1."""
     matrix = numbers(values, 9, where).reshape(3, 3)
-    if np.isfinite(matrix).all() and matrix[0, 0] * matrix[1, 1] != 0:
+    if np.isfinite(matrix).all() and matrix[0, 0] * matrix[1, 1] != 0 and np.allclose(matrix[2], (0, 0, 1)):
         _check_signs(float(matrix[0, 0]), float(matrix[1, 1]), where)
     fine = np.isfinite(matrix).all() and matrix[0, 0] > 0 and matrix[1, 1] > 0
     if not fine or not np.allclose(matrix[2], (0, 0, 1)):

@@ -27,15 +27,23 @@ def describe(dataset: Dataset) -> dict[str, Any]:
         "splits": dict(Counter(recording.split or "none" for recording in dataset.recordings)),
         "cameras": dict(Counter(view.camera for view in views)),
         "sizes": dict(sizes.most_common()),
-        "with_intrinsics": sum(view.intrinsics is not None for view in views),
-        "with_pose": sum(view.world_from_camera is not None for view in views),
-        "with_depth": sum(view.depth is not None for view in views),
-        "with_masks": sum(any(p.mask is not None for p in view.placements) for view in views),
-        "with_object_poses": sum(any(p.camera_from_object is not None for p in v.placements) for v in views),
+        **{f"with_{name.replace(' ', '_')}": number for name, number in coverage(dataset).items()},
         "objects": len(dataset.objects),
         "families": dict(sorted(families.items())),
         "keypoints": sorted(keypoints),
         **({"notes": list(dataset.notes)} if dataset.notes else {}),
+    }
+
+
+def coverage(dataset: Dataset) -> dict[str, int]:
+    """How many views have what training may use."""
+    views = dataset.views()
+    return {
+        "intrinsics": sum(view.intrinsics is not None for view in views),
+        "pose": sum(view.world_from_camera is not None for view in views),
+        "depth": sum(view.depth is not None for view in views),
+        "masks": sum(any(p.mask is not None for p in view.placements) for view in views),
+        "object poses": sum(any(p.camera_from_object is not None for p in v.placements) for v in views),
     }
 
 

@@ -10,7 +10,7 @@ import torch
 
 from samepoint.data.decode import decode_mask, decode_view
 from samepoint.data.importers import write_native
-from samepoint.data.readers.bask import read_bask
+from samepoint.data.readers.bask import is_bask, read_bask
 from samepoint.data.readers.bop import read_bop
 from samepoint.errors import DataError
 from samepoint.geometry.cameras import project
@@ -325,3 +325,24 @@ def test_bad(trajectory, scratch, break_it, message):
     with pytest.raises(DataError, match=message) as error:
         read_bask(trajectory, scratch)
     assert "\n" not in str(error.value)
+
+
+def test_steps_beyond_the_written_length_and_missing_parts_are_said(root, trajectory, scratch):
+    metadata = json.loads((trajectory / "metadata.json").read_text()) | {"len": 3}
+    (trajectory / "metadata.json").write_text(json.dumps(metadata))
+    (trajectory / "cam_w_d" / "1.dat").unlink()
+    (trajectory / "cam_o_rgb" / "2.png").unlink()
+    notes = read_bask(root, scratch).notes
+    assert notes[:2] == (
+        "1 of 3 steps of camera o have no image (2023_01_31-12_00_00)",
+        "1 of 3 steps of camera w have no depth (2023_01_31-12_00_00)",
+    )
+    left = "trajectories/2023_01_31-12_00_00/cam_w_rgb: 2 of 5 .png files are not used (3.png, ...)"
+    assert f"{left}: metadata.json gives fewer steps (len)" in notes
+
+
+def test_a_complete_recording_needs_no_word(root, trajectory, scratch):
+    assert is_bask(root)
+    assert is_bask(trajectory)
+    assert not is_bask(trajectory / "cam_w_rgb")
+    assert read_bask(root, scratch).notes == ()

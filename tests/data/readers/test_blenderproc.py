@@ -10,7 +10,7 @@ import torch
 
 from samepoint.data.decode import decode_depth, decode_image, decode_mask
 from samepoint.data.importers import write_native
-from samepoint.data.readers.blenderproc import read_blenderproc
+from samepoint.data.readers.blenderproc import is_blenderproc, read_blenderproc
 from samepoint.data.readers.bop import read_bop
 from samepoint.errors import DataError, MissingDependencyError
 from samepoint.geometry.cameras import project, unproject
@@ -355,3 +355,17 @@ def test_without_h5py(frames, scratch, monkeypatch):
     monkeypatch.setitem(sys.modules, "h5py", None)
     with pytest.raises(MissingDependencyError, match=r"needs the package h5py; pip install"):
         read_blenderproc(frames[0], scratch)
+
+
+def test_keys_and_files_that_are_not_read_are_named(frames, scratch):
+    folder, _ = frames
+    assert is_blenderproc(folder)
+    assert read_blenderproc(folder, scratch / "before").notes == ()
+    path = folder / "0.hdf5"
+    with h5py.File(path, "a") as file:
+        file["normals"] = np.zeros((2, 2, 3), np.float32)
+    (folder / "last.hdf5").write_bytes(path.read_bytes())
+    assert read_blenderproc(folder, scratch / "after").notes == (
+        "keys that are not read: normals",
+        "1 of 4 .hdf5 files is not used (last.hdf5)",
+    )

@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 
 import cv2
 import numpy as np
@@ -223,7 +224,13 @@ def test_several_cameras_are_a_rig(tmp_path, version):
 
 def test_evenly_chosen_frames(tmp_path):
     root = write_lerobot(tmp_path / "set", "v3.0", {TOP: bar})
-    recordings = read(root, tmp_path, max_frames=3).recordings
+    data = read(root, tmp_path, max_frames=3)
+    recordings = data.recordings
+    assert re.match(
+        r"\d+ of \d+ frames are left out, evenly: at most 3 of an episode are kept \(episode 0 and 2 more\)",
+        data.notes[0],
+    )
+    assert data.notes[1:] == ("images have neither intrinsics nor poses: samepoint_cameras.json gives none",)
     assert [[number_in(decode_image(v.image)) for v in r.views()] for r in recordings] == [
         [0, 2, 5],
         [6, 8, 10],
@@ -342,8 +349,11 @@ def test_depth_videos(tmp_path, version):
     lossless = {"codec": "libx265", "x265-params": "lossless=1:log-level=none:pools=1"}
     features = {DEPTH: {"dtype": "video", "info": {**DEPTH_INFO, "video.use_log": True}}}
     root = write_lerobot(tmp_path / "set", version, videos, features, **{DEPTH: lossless})
-    assert all(view.depth is None and view.camera == TOP for view in read(root, tmp_path).views())
+    without = read(root, tmp_path)
+    assert all(view.depth is None and view.camera == TOP for view in without.views())
+    assert any(note.startswith(f"{DEPTH}: not read, because no depth_key of") for note in without.notes)
     side_car(root, top={**K, "depth_key": DEPTH})
+    assert read(root, tmp_path).notes == ()
     for episode, recording in enumerate(read(root, tmp_path).recordings):
         for frame, view in enumerate(recording.views()):
             units, unit = decode_depth(view.depth)

@@ -8,8 +8,9 @@ import torch
 from samepoint.data.corrections import Corrections, corrected
 from samepoint.data.decode import decode_view
 from samepoint.data.importers import write_native
+from samepoint.data.open import open_dataset
 from samepoint.data.readers.bop import read_bop
-from samepoint.data.readers.nerf_supervision import read_nerf_supervision
+from samepoint.data.readers.nerf_supervision import is_nerf_supervision, read_nerf_supervision
 from samepoint.data.readers.nerf_supervision.quantiles import ray_quantiles
 from samepoint.errors import DataError
 from samepoint.geometry.cameras import project, unproject
@@ -147,7 +148,7 @@ def save(folder, name, values):
     ("break_it", "message"),
     [
         (lambda f: shutil.rmtree(f / "rgb"), "holds no rgb/ with intrinsics"),
-        (lambda f: shutil.rmtree(f / "rgb") or (f / "rgb").mkdir(), "rgb: holds no PNG images"),
+        (lambda f: shutil.rmtree(f / "rgb") or (f / "rgb").mkdir(), "rgb: holds no images"),
         (lambda f: (f / "intrinsics.txt").unlink(), r"intrinsics\.txt: this file does not exist"),
         (lambda f: (f / "intrinsics.txt").write_text("20 0 8"), r"intrinsics\.txt: has 3 numbers, not 9"),
         (lambda f: (f / "intrinsics.txt").write_bytes(b"\xff\xfe\xfa"), r"intrinsics\.txt: cannot be read"),
@@ -210,3 +211,21 @@ def test_bad_depth_images(folder, scratch, break_it, message):
     break_it(folder)
     with pytest.raises(DataError, match=message):
         read_nerf_supervision(folder, scratch)
+
+
+def test_it_is_not_taken_for_plain_frames(folder, scratch):
+    """Its poses have OpenGL's axes."""
+    with pytest.raises(
+        DataError, match="is a recording in the form 'nerf-supervision', which is imported first"
+    ):
+        open_dataset(folder)
+    assert is_nerf_supervision(folder.parent)
+    assert read_nerf_supervision(folder, scratch).notes == ()
+
+
+def test_older_renderings_are_named(folder, scratch):
+    shutil.copytree(folder, folder.with_name("renderonly_train_000100"))
+    notes = read_nerf_supervision(folder.parent, scratch).notes
+    assert notes
+    assert all(note.startswith("renderonly_train_000100/") for note in notes)
+    assert all(note.endswith("of an older iteration") for note in notes)

@@ -1,3 +1,4 @@
+import re
 import shutil
 
 import cv2
@@ -365,3 +366,15 @@ def test_real_frame(realdata):
     assert error.median() < 0.005
     assert (error < 0.01).float().mean() > 0.8
     assert (arrays.labels > 0).sum() == 19_789
+
+
+def test_what_single_images_lack_is_counted(log):
+    folder = log / "processed"
+    assert read_pdc(log).notes == ()
+    image = sorted((folder / "images").glob("*_rgb.png"))[-1]
+    image.rename(image.with_name("000999_rgb.png"))
+    (folder / "images" / "overview.jpg").write_bytes(b"1")
+    notes = read_pdc(log).notes
+    assert any(re.match(r"1 of \d images have no pose \(", note) for note in notes)
+    assert any(re.match(r"1 of \d images have no depth image \(", note) for note in notes)
+    assert any("images: 1 .jpg file is not used (overview.jpg)" in note for note in notes)

@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+from samepoint.data.readers.bask import is_bask
+from samepoint.data.readers.blenderproc import is_blenderproc
 from samepoint.data.readers.colmap import is_colmap
 from samepoint.data.readers.labelfusion import is_labelfusion
 from samepoint.data.readers.lerobot import is_lerobot
+from samepoint.data.readers.nerf_supervision import is_nerf_supervision
 from samepoint.data.readers.nerfstudio import is_nerfstudio
 from samepoint.data.readers.pdc import is_pdc
 from samepoint.data.readers.tum.lists import is_tum
@@ -18,6 +21,9 @@ RECOGNISED: dict[str, Callable[[Path], bool]] = {
     "tum": is_tum,
     "pdc": is_pdc,
     "labelfusion": is_labelfusion,
+    "bask": is_bask,
+    "blenderproc": is_blenderproc,
+    "nerf-supervision": is_nerf_supervision,
     "nerfstudio": is_nerfstudio,
     "colmap": is_colmap,
 }

@@ -32,9 +32,11 @@ from typing import Any
 from jaxtyping import Float
 from torch import Tensor
 
+from samepoint.data.leftovers import noted
 from samepoint.data.natural_order import natural_key
 from samepoint.data.readers.bask.files import load_object_poses
 from samepoint.data.readers.bask.views import Labels, read_view
+from samepoint.data.readers.tally import Tally
 from samepoint.data.recording import Dataset, Moment, ObjectModel, Recording, View
 from samepoint.errors import DataError
 from samepoint.files import read_json
@@ -62,12 +64,20 @@ def read_bask(source: Path, scratch: Path) -> Dataset:
     root = trajectories[0].resolve().parent
     root = root.parent if root.name == "trajectories" else root
     labels, changing = _labels(root / "metadata.json"), root.name.startswith(CHANGING)
+    tally = Tally()
     recordings = tuple(
-        _recording(trajectory, Path(scratch) / trajectory.resolve().name, labels, changing)
+        _recording(trajectory, Path(scratch) / trajectory.resolve().name, labels, changing, tally)
         for trajectory in trajectories
     )
     numbers = sorted({p.object_id for r in recordings for view in r.views() for p in view.placements})
-    return Dataset(source, recordings, {n: ObjectModel(n, family=f"label_{n}") for n in numbers})
+    dataset = Dataset(source, recordings, {n: ObjectModel(n, family=f"label_{n}") for n in numbers})
+    reasons = dict.fromkeys(trajectories, "metadata.json gives fewer steps (len)")
+    return noted(dataset, notes=tally.lines(), reasons=reasons)
+
+
+def is_bask(root: Path) -> bool:
+    """Whether a folder is a trajectory, or holds some, here or in trajectories/."""
+    return any(_cameras(p) for base in (root, root / "trajectories") for p in (base, *folders(base)))
 
 
 def _cameras(folder: Path) -> list[str]:
@@ -95,7 +105,7 @@ def _mapping(path: Path) -> dict[str, Any]:
     return content
 
 
-def _recording(trajectory: Path, scratch: Path, labels: Labels, changing: bool) -> Recording:
+def _recording(trajectory: Path, scratch: Path, labels: Labels, changing: bool, tally: Tally) -> Recording:
     path = trajectory / "metadata.json"
     length = _mapping(path).get("len")
     if type(length) is not int or length < 1:
@@ -108,10 +118,34 @@ def _recording(trajectory: Path, scratch: Path, labels: Labels, changing: bool) 
         if not steps[t]:
             what = f"step {t} of {length} (metadata.json) has no image"
             raise DataError(what, where=trajectory, mend="copy the trajectory again")
+    _count(trajectory, cameras, steps, poses, tally)
     mode = "rig" if len(cameras) > 1 else "shuffle" if changing or not _still(poses) else "scan"
     groups = [str(t) if len(cameras) > 1 else None for t in range(length)]
     moments = [Moment(tuple(v), sync_group=g) for v, g in zip(_posed(steps, poses), groups, strict=True)]
     return Recording(trajectory.resolve().name, mode, tuple(moments))
+
+
+def _count(
+    trajectory: Path,
+    cameras: Sequence[str],
+    steps: Sequence[Sequence[View]],
+    poses: Sequence[dict[str, Tensor]],
+    tally: Tally,
+) -> None:
+    """What single steps lack, and object poses that belong to no label."""
+    for camera in cameras:
+        views = [view for step in steps for view in step if view.camera == camera]
+        lacking = {
+            "image": len(steps) - len(views),
+            "depth": sum(view.depth is None for view in views),
+            "pose": sum(view.world_from_camera is None for view in views),
+        }
+        for what, count in lacking.items():
+            if count < len(views):
+                tally.add(f"steps of camera {camera} have no {what}", trajectory.name, count, len(steps))
+    if len({name for step in poses for name in step}) > 1:
+        what = "trajectories have poses of several objects, which are not used: nothing links them to labels"
+        tally.add(what, trajectory.name, 1, 1)
 
 
 def _still(poses: Sequence[dict[str, Tensor]]) -> bool:

@@ -31,6 +31,7 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 
 from samepoint.data.checks import checked_poses
+from samepoint.data.leftovers import noted
 from samepoint.data.natural_order import natural_key
 from samepoint.data.readers.blenderproc.frame import colours, depth_along_axis, instances, read_content
 from samepoint.data.readers.blenderproc.states import (
@@ -62,9 +63,18 @@ def read_blenderproc(source: Path, scratch: Path) -> Dataset:
     if not scenes:
         raise DataError("holds no frames 0.hdf5, 1.hdf5, ...", where=source, mend="give the output folder")
     objects: dict[str, int] = {}
-    recordings = tuple(_Scene(folder, Path(scratch), objects).recording() for folder in scenes)
+    read = [_Scene(folder, Path(scratch), objects) for folder in scenes]
+    recordings = tuple(scene.recording() for scene in read)
     families = {number: re.sub(r"\.\d{3,}$", "", name) for name, number in objects.items()}
-    return Dataset(source, recordings, {n: ObjectModel(n, family=name) for n, name in families.items()})
+    dataset = Dataset(source, recordings, {n: ObjectModel(n, family=name) for n, name in families.items()})
+    unread = sorted({key for scene in read for key in scene.unread})
+    notes = [f"keys that are not read: {', '.join(unread)}"] if unread else []
+    return noted(dataset, also=[path for folder in scenes for path in _frames(folder)], notes=notes)
+
+
+def is_blenderproc(root: Path) -> bool:
+    """Whether a folder holds frames 0.hdf5, 1.hdf5, ... or folders with them."""
+    return any(_frames(folder) for folder in (root, *folders(root)))
 
 
 def _frames(folder: Path) -> list[Path]:
@@ -81,13 +91,16 @@ class _Scene:
         self.names: dict[int, str] = {}
         self.places: dict[str, np.ndarray] = {}
         self.still = True
+        self.unread: set[str] = set()
 
     def recording(self) -> Recording:
         moments = tuple(Moment((self._view(path),)) for path in _frames(self.folder))
         return Recording(self.name, "scan" if self.still else "shuffle", moments)
 
     def _view(self, path: Path) -> View:
-        content, stem = read_content(path), self.scratch / f"{int(path.stem):06d}"
+        content, others = read_content(path)
+        self.unread |= others
+        stem = self.scratch / f"{int(path.stem):06d}"
         image = colours(content, path)
         state = camera_state(content, path)
         pose = world_from_camera(state, path)

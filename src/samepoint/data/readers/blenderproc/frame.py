@@ -32,13 +32,14 @@ KEYS = (
     "cam_K",
     "object_states",
 )
+ABOUT = frozenset({"blender_proc_version"})
 AGAIN = "render the frame again"
 FAR = 1000.0
 """Metres. Where a ray meets nothing, Blender writes 1e10 (as it is, or as the largest number of the file's type)."""
 
 
-def read_content(path: Path) -> dict[str, Any]:
-    """The entries of KEYS that the file has. MissingDependencyError without h5py."""
+def read_content(path: Path) -> tuple[dict[str, Any], set[str]]:
+    """The entries of KEYS that the file has, and the names of its others. MissingDependencyError without h5py."""
     h5py = package("h5py", "reading blenderproc")
     try:
         with h5py.File(path, "r") as file:
@@ -50,7 +51,8 @@ def read_content(path: Path) -> dict[str, Any]:
     if "colors" not in values:
         what = f"has no key colors, only: {', '.join(present) or 'nothing'}"
         raise DataError(what, where=path, mend="write colour; of a stereo pair write one camera")
-    return {key: parsed(value, key, path) for key, value in values.items()}
+    others = {key for key in present if key not in KEYS and key not in ABOUT}
+    return {key: parsed(value, key, path) for key, value in values.items()}, others
 
 
 def parsed(value: Any, key: str, where: Path) -> Any:

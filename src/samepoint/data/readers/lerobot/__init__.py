@@ -16,12 +16,14 @@ from typing import Any
 import numpy as np
 
 from samepoint.data.decode import image_size
-from samepoint.data.readers.lerobot.cameras import Camera, read_cameras
+from samepoint.data.leftovers import noted
+from samepoint.data.readers.lerobot.cameras import SIDE_CAR, Camera, read_cameras
 from samepoint.data.readers.lerobot.depth import is_depth
 from samepoint.data.readers.lerobot.episodes import Episode, read_episodes
 from samepoint.data.readers.lerobot.frames import colour_files, depth_files
 from samepoint.data.readers.lerobot.layout import INFO, Layout, read_layout
 from samepoint.data.readers.lerobot.tables import read_rows, real_number, whole_number
+from samepoint.data.readers.tally import Tally
 from samepoint.data.recording import Dataset, Mode, Moment, Recording, View
 from samepoint.errors import DataError, one_of
 
@@ -45,8 +47,28 @@ def read_lerobot(source: Path, scratch: Path, max_frames: int = MAX_FRAMES) -> D
     cameras = _cameras(layout)
     episodes = read_episodes(layout)
     _check_files(episodes, cameras)
-    recordings = (_recording(layout, cameras, episode, scratch, max_frames) for episode in episodes)
-    return Dataset(root, tuple(recordings))
+    recordings = tuple(_recording(layout, cameras, episode, scratch, max_frames) for episode in episodes)
+    clips = [clip.path for episode in episodes for clip in episode.clips.values()]
+    return noted(Dataset(root, recordings), also=clips, notes=_notes(layout, cameras, episodes, max_frames))
+
+
+def _notes(
+    layout: Layout, cameras: dict[str, Camera], episodes: Sequence[Episode], max_frames: int
+) -> list[str]:
+    """Frames that are not kept, depth that nothing names, and what a missing side-car means."""
+    tally = Tally()
+    for episode in episodes:
+        left = max(episode.length - max_frames, 0)
+        what = f"frames are left out, evenly: at most {max_frames} of an episode are kept"
+        tally.add(what, f"episode {episode.number}", left, episode.length)
+    notes = tally.lines()
+    named = {*cameras, *(camera.depth_key for camera in cameras.values())}
+    unread = [key for key in layout.of_type("video", "image") if key not in named]
+    if unread:
+        notes.append(f"{', '.join(unread)}: not read, because no depth_key of {SIDE_CAR} names it")
+    if all(camera.intrinsics is None and camera.pose == Camera().pose for camera in cameras.values()):
+        notes.append(f"images have neither intrinsics nor poses: {SIDE_CAR} gives none")
+    return notes
 
 
 def _cameras(layout: Layout) -> dict[str, Camera]:

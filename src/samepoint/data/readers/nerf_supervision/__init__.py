@@ -28,17 +28,20 @@ from torch import Tensor
 from samepoint.data.checks import checked_poses, intrinsics_from
 from samepoint.data.corrections import OPENGL
 from samepoint.data.decode import image_size
+from samepoint.data.file_kinds import is_image
+from samepoint.data.leftovers import noted
 from samepoint.data.natural_order import natural_key
 from samepoint.data.quantile_files import QUANTILES
 from samepoint.data.readers.nerf_supervision.quantiles import likeliest_depth, ray_quantiles, row_blocks
 from samepoint.data.readers.scratch_files import write_array, write_depth
 from samepoint.data.recording import Dataset, DepthFile, DepthQuantiles, Moment, Recording, Split, View
 from samepoint.errors import DataError
-from samepoint.reading import explain_unreadable, matching
+from samepoint.reading import entries, explain_unreadable, matching
 from samepoint.text import read_lines, read_numbers
 from samepoint.types import Size
 
 SPLITS: dict[str, Split] = {"renderonly_train": "train", "renderonly_test": "test", "testset": "test"}
+KINDS = frozenset({*SPLITS, "renderonly_path"})
 AGAIN = "render with --render_only --render_train once more"
 
 
@@ -49,6 +52,7 @@ def read_nerf_supervision(source: Path, scratch: Path) -> Dataset:
     depth.
     """
     source = Path(source)
+    found = []
     if (source / "rgb").is_dir():
         folders = [source]
     else:
@@ -56,7 +60,26 @@ def read_nerf_supervision(source: Path, scratch: Path) -> Dataset:
         folders = list({_kind(folder): folder for folder in sorted(found, key=_iteration)}.values())
     if not folders:
         raise DataError("holds no rgb/ with intrinsics.txt", where=source, mend="give a renderonly_* folder")
-    return Dataset(source, tuple(_recording(folder, Path(scratch) / folder.name) for folder in folders))
+    older = [folder for folder in found if folder not in folders]
+    dataset = Dataset(source, tuple(_recording(folder, Path(scratch) / folder.name) for folder in folders))
+    known = [path for folder in folders for path in _known(folder)]
+    reasons = dict.fromkeys(older, "of an older iteration")
+    return noted(dataset, also=known, reasons=reasons)
+
+
+def is_nerf_supervision(root: Path) -> bool:
+    """Whether a folder is a rendering with poses of a NeRF, or holds some."""
+    for folder in (root, *(path.parent for path in matching(root, "*/intrinsics.txt"))):
+        rendered = _kind(folder) in KINDS or all((folder / name).is_dir() for name in ("z", "weight"))
+        if rendered and (folder / "rgb").is_dir() and (folder / "intrinsics.txt").is_file():
+            return True
+    return False
+
+
+def _known(folder: Path) -> list[Path]:
+    """Files that are read and that no view names, and videos of the same views."""
+    arrays = ("z/*", "weight/*", "depth/*", "*.mp4", "pose/*.txt")
+    return [path for pattern in arrays for path in matching(folder, pattern)]
 
 
 def _kind(folder: Path) -> str:
@@ -70,9 +93,9 @@ def _iteration(folder: Path) -> int:
 
 def _recording(folder: Path, scratch: Path) -> Recording:
     _check_coordinates(folder.resolve().parent / "args.txt")
-    images = sorted(matching(folder / "rgb", "*.png"), key=natural_key)
+    images = sorted((path for path in entries(folder / "rgb") if is_image(path)), key=natural_key)
     if not images:
-        raise DataError("holds no PNG images", where=folder / "rgb", mend=AGAIN)
+        raise DataError("holds no images", where=folder / "rgb", mend=AGAIN)
     size = image_size(images[0])
     intrinsics = _intrinsics(folder / "intrinsics.txt", size)
     names = [folder / "pose" / f"{image.stem}.txt" for image in images]
@@ -117,7 +140,7 @@ def _depth(folder: Path, image: Path, scratch: Path) -> tuple[DepthFile | None, 
         return _from_rays(folder, image, scratch)
     if not (folder / "depth").is_dir():
         return None, None
-    path = folder / "depth" / image.name
+    path = folder / "depth" / f"{image.stem}.png"
     if image_size(path) != image_size(image):
         raise DataError("has another size than its image", where=path, mend=AGAIN)
     return DepthFile(path, 0.001), None

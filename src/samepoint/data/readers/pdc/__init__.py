@@ -21,9 +21,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
+from samepoint.data.leftovers import noted
 from samepoint.data.natural_order import natural_key
 from samepoint.data.readers.pdc.cameras import read_intrinsics, read_poses
 from samepoint.data.readers.pdc.config import read_config
+from samepoint.data.readers.tally import Tally
 from samepoint.data.recording import (
     Dataset,
     DepthFile,
@@ -52,7 +54,8 @@ def read_pdc(source: Path) -> Dataset:
     Each log becomes a recording of mode "scan". A configuration gives the splits, and its object_id the family; what
     the masks of a log show is the object, in a multi-object log all its objects together ("a+b"). Without a
     configuration each log has an object of its own, of no family. Images without a pose keep none; poses without an
-    image are passed over. Raises DataError for missing or damaged files, wrong poses and sizes that do not fit.
+    image are passed over; the notes count what is missing for single images. Raises DataError for missing or damaged
+    files, wrong poses and sizes that do not fit.
     """
     source = Path(source)
     if source.suffix in (".yaml", ".yml"):
@@ -62,8 +65,20 @@ def read_pdc(source: Path) -> Dataset:
     if not logs:
         mend = f"a log is a folder with images/{' and images/'.join(SIDE_FILES)}, perhaps within processed/"
         raise DataError("holds no log", where=source, mend=mend)
-    recordings = tuple(_read_log(path, name, k + 1, None) for k, (name, path) in enumerate(logs.items()))
-    return Dataset(source, recordings, _objects(recordings, {}))
+    tally = Tally()
+    recordings = tuple(
+        _read_log(path, name, k + 1, None, tally) for k, (name, path) in enumerate(logs.items())
+    )
+    known = [path for log in logs.values() for path in _known(log)]
+    return noted(Dataset(source, recordings, _objects(recordings, {})), also=known, notes=tally.lines())
+
+
+def _known(processed: Path) -> list[Path]:
+    """Images that hold nothing beyond what is read: of visible or cropped parts, depth that the drawn one replaces,
+    renderings of descriptors."""
+    patterns = ("images/*_depth.png", "image_masks/*_visible_mask.png", "rendered_images/*.png")
+    derived = ("mesh_descriptors/*/*", "images/*_cropped.png")
+    return [path for pattern in (*patterns, *derived) for path in matching(processed, pattern)]
 
 
 def _read_configured(path: Path) -> Dataset:
@@ -71,14 +86,15 @@ def _read_configured(path: Path) -> Dataset:
     numbers = {key: k + 1 for k, key in enumerate(dict.fromkeys(log.family or log.folder for log in listed))}
     families = {numbers[log.family or log.folder]: log.family for log in listed}
     recordings: list[Recording] = []
+    tally = Tally()
     for log in listed:
         folder = _processed(log.folder)
         if folder is None:
             mend = "restore the log, or take it off the list"
             raise DataError(f"is no log, but {path.name} lists it", where=log.folder, mend=mend)
         number = numbers[log.family or log.folder]
-        recordings.append(_read_log(folder, f"{log.folder.name}/{log.split}", number, log.split))
-    return Dataset(path, tuple(recordings), _objects(recordings, families))
+        recordings.append(_read_log(folder, f"{log.folder.name}/{log.split}", number, log.split, tally))
+    return noted(Dataset(path, tuple(recordings), _objects(recordings, families)), notes=tally.lines())
 
 
 def _objects(recordings: Iterable[Recording], families: dict[int, str | None]) -> dict[int, ObjectModel]:
@@ -87,7 +103,7 @@ def _objects(recordings: Iterable[Recording], families: dict[int, str | None]) -
     return {number: ObjectModel(number, families.get(number)) for number in sorted(seen)}
 
 
-def _read_log(folder: Path, name: str, object_id: int, split: Split | None) -> Recording:
+def _read_log(folder: Path, name: str, object_id: int, split: Split | None, tally: Tally) -> Recording:
     images = _numbered(folder / "images", "_rgb.png")
     if not images:
         raise DataError("holds no images NNNNNN_rgb.png", where=folder / "images", mend="restore them")
@@ -101,6 +117,9 @@ def _read_log(folder: Path, name: str, object_id: int, split: Split | None) -> R
         placements = (Placement(object_id, mask=masks[number]),) if number in masks else ()
         view = View("cam0", image, intrinsics, poses.get(number), depth, placements)
         moments.append(Moment((view,), times.get(number)))
+    for what, known in (("pose", poses), ("depth image", depths), ("mask", masks)):
+        if known:
+            tally.add(f"images have no {what}", name, sum(n not in known for n in images), len(images))
     return Recording(name, "scan", tuple(moments), split)
 
 
