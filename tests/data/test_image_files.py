@@ -87,3 +87,17 @@ def test_what_is_wrong_with_a_file_is_said(tmp_path):
     (tmp_path / "text.jpg").chmod(0)
     with pytest.raises(DataError, match=r"text\.jpg: may not be read \(permission denied\)"):
         image_size(tmp_path / "text.jpg")
+
+
+@pytest.mark.parametrize("suffix", ["tif", "png", "webp"])
+def test_several_images_in_one_file_are_not_dropped(tmp_path, suffix):
+    pages = [Image.fromarray(PIXELS // (1 + i)) for i in range(3)]
+    pages[0].save(tmp_path / f"a.{suffix}", save_all=True, append_images=pages[1:])
+    with pytest.raises(DataError, match=rf"a\.{suffix}: holds 3 images, of which one would be read"):
+        decode_image(tmp_path / f"a.{suffix}")
+
+
+def test_a_thumbnail_in_the_file_is_no_image_of_its_own(tmp_path):
+    small = Image.fromarray(PIXELS[::2, ::2])
+    Image.fromarray(PIXELS).save(tmp_path / "a.tif", save_all=True, append_images=[small])
+    assert np.array_equal(decode_image(tmp_path / "a.tif"), PIXELS)

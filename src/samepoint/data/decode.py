@@ -133,6 +133,7 @@ def resize_nearest(values: np.ndarray, size: Size) -> np.ndarray:
 def _decode(path: Path, max_size: int | None) -> tuple[UInt8[np.ndarray, "h w 3"], Size]:
     """The image and its size; one beyond Pillow's limit comes no larger than `max_size`."""
     with opened(path) as image:
+        _check_single(path, image)
         if is_deep_image(image):
             pixels = deep_image(path)
             return pixels, (pixels.shape[0], pixels.shape[1])
@@ -144,6 +145,21 @@ def _decode(path: Path, max_size: int | None) -> tuple[UInt8[np.ndarray, "h w 3"
                 return _large(path, image, max_size)
         pixels = np.asarray(upright(image).convert("RGB"))
     return pixels, (pixels.shape[0], pixels.shape[1])
+
+
+def _check_single(path: Path, image: Image.Image) -> None:
+    """DataError for several images in one file, of which all but the first would be dropped. Thumbnails are none."""
+    number, size = getattr(image, "n_frames", 1), image.size
+    if number == 1 or image.format not in ("TIFF", "PNG", "WEBP", "AVIF"):
+        return
+    if image.format == "TIFF":
+        image.seek(1)
+        second = image.size
+        image.seek(0)
+        if second != size:
+            return
+    what = f"holds {number} images, of which one would be read"
+    raise DataError(what, where=path, mend="save each as a file of its own, or give a video")
 
 
 def _large(path: Path, image: Image.Image, max_size: int | None) -> tuple[UInt8[np.ndarray, "h w 3"], Size]:

@@ -18,7 +18,15 @@ from samepoint.reading import walk
 LINES = 8
 """At most so many folders are named; a further line counts the others."""
 POSE_FOLDERS = frozenset({"pose", "poses", "extrinsics", "cam_pose", "camera_poses"})
-"""Text files in these are taken for poses."""
+POSE_SUFFIXES = frozenset({".txt", ".json", ".yaml", ".yml", ".csv"})
+"""Files of these kinds are poses in such a folder."""
+POSE_NAMES = frozenset(
+    {
+        *("poses.txt", "poses.json", "poses.csv", "trajectory.txt", "trajectory.log", "traj.txt", "traj.log"),
+        *("groundtruth.txt", "camera_poses.txt", "camera_trajectory.txt", "extrinsics.json", "cameras.json"),
+    }
+)
+"""Files with the poses of all images."""
 
 
 def noted(
@@ -102,4 +110,4 @@ def _data_files(root: Path) -> Iterator[tuple[str, list[str]]]:
 
 def _looks_like_data(name: str, poses: bool) -> bool:
     suffix = Path(name).suffix.lower()
-    return suffix in DATA_SUFFIXES or (poses and suffix == ".txt")
+    return suffix in DATA_SUFFIXES or (poses and suffix in POSE_SUFFIXES) or name.lower() in POSE_NAMES

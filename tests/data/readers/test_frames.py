@@ -346,3 +346,48 @@ def test_a_folder_of_such_folders(folder):
         "b9: 1 .dng file is not used (raw.dng)",
         "1 .mp4 file is not used (other.mp4)",
     )
+
+
+def test_images_beside_the_folders_of_depth_and_poses(folder):
+    for path in (folder / "color").iterdir():
+        path.rename(folder / path.name)
+    (folder / "color").rmdir()
+    data = open_dataset(folder)
+    assert [view.image.name for view in data.views()] == ["000.png", "001.png", "002.png"]
+    assert all(view.depth is not None and view.world_from_camera is not None for view in data.views())
+    assert data.notes == ()
+
+
+def test_poses_as_arrays(folder):
+    whole = read_frames(folder).views()[1].world_from_camera
+    for path in list((folder / "pose").iterdir()):
+        np.save(path.with_suffix(".npy"), np.loadtxt(path))
+        path.unlink()
+    torch.testing.assert_close(read_frames(folder).views()[1].world_from_camera, whole)
+    np.save(folder / "pose" / "001.npy", np.eye(3))
+    with pytest.raises(DataError, match=r"001\.npy: has shape \(3, 3\), not 4x4"):
+        read_frames(folder)
+
+
+@pytest.mark.parametrize(("name", "suffix"), [("pose", "json"), ("depth", "jpg")])
+def test_folders_of_which_nothing_is_read_are_errors(folder, name, suffix):
+    for path in list((folder / name).iterdir()):
+        path.rename(path.with_suffix(f".{suffix}"))
+    with pytest.raises(DataError, match=rf"{name}: none of its 3 files \(\.{suffix}\) is read; {name} is"):
+        read_frames(folder)
+
+
+def test_keys_and_files_that_are_not_read_are_named(folder):
+    camera(folder, depth_scale=1000, serial="12")
+    (folder / "trajectory.log").touch()
+    assert read_frames(folder).notes == (
+        "intrinsics.json: keys that are not read: depth_scale, serial",
+        "1 .log file is not used (trajectory.log)",
+    )
+    camera(folder, coeffs=[0.1, 0, 0, 0, 0])
+    with pytest.raises(
+        DataError, match=r'intrinsics\.json: coeffs is not read; write the lens as "distortion"'
+    ):
+        read_frames(folder)
+    camera(folder, coeffs=[0, 0, 0, 0, 0])
+    assert len(read_frames(folder).views()) == 3

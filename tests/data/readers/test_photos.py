@@ -286,3 +286,16 @@ def test_masks_of_turned_photos(tmp_path):
     labels = FrameStore(read_photos(tmp_path), budget_bytes=0)[0].labels.numpy()
     assert labels.shape == (30, 20)
     assert (labels > 0).all(0).tolist() == [False] * 11 + [True] * 6 + [False] * 3
+
+
+def test_photos_that_are_cut_out_mask_themselves(tmp_path):
+    for name, alpha in (("a", 0), ("b", 255)):
+        pixels = np.full((20, 30, 4), 255, np.uint8)
+        pixels[:, :, :3] = np.random.default_rng(0).integers(0, 255, (20, 30, 3))
+        pixels[5:, :, 3] = alpha
+        Image.fromarray(pixels).save(tmp_path / f"{name}.png")
+    data = read_photos(tmp_path)
+    assert [len(view.placements) for view in data.views()] == [1, 0]
+    assert data.notes == ("1 photos are cut out: their transparency is the mask of object 1",)
+    labels = FrameStore(data, budget_bytes=0)[0].labels.numpy()
+    assert (labels.any(1) == (np.arange(20) < 5)).all()

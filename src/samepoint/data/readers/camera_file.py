@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from jaxtyping import Float
 from torch import Tensor
 
@@ -23,6 +24,14 @@ from samepoint.geometry.lenses import Lens
 
 CAMERA_FILE = "intrinsics.json"
 MATRIX = ("fx", "fy", "cx", "cy")
+KEYS = (*MATRIX, "width", "height", "depth_unit_m", "distortion")
+OTHER_LENSES = frozenset(
+    {
+        *("k1", "k2", "k3", "k4", "p1", "p2", "coeffs", "dist", "dist_coeffs", "dist_coeff", "d"),
+        *("distortion_coefficients", "distortion_coeffs", "distortions", "radial_distortion"),
+    }
+)
+"""How other programs call a lens: one that bends must not be passed over."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +57,10 @@ def read_camera_file(path: Path, *, needs_unit: bool = False) -> CameraFile:
     if unit is not None and not (isinstance(unit, float | int) and 0 < unit < math.inf):
         mend = "give the metres of one depth unit (0.001)"
         raise DataError(f"depth_unit_m is {unit!r}", where=path, mend=mend)
+    bends = [key for key in sorted(content) if key.lower() in OTHER_LENSES and np.any(content[key])]
+    if bends:
+        mend = 'write the lens as "distortion": [k1, k2, p1, p2, k3], or straighten the images'
+        raise DataError(f"{', '.join(bends)} is not read", where=path, mend=mend)
     fx, fy, cx, cy = (content[key] for key in MATRIX)
     return CameraFile(
         pinhole(fx, fy, cx, cy, path),

@@ -26,6 +26,7 @@ COLOUR = ("color", "colour", "colors", "rgb", "image", "images", "img", "imgs")
 DEPTH = ("depth", "depths", "depth_image", "depth_images")
 POSE = ("pose", "poses", "cam_pose", "camera_poses")
 MASKS = ("masks", "mask")
+POSE_SUFFIXES = frozenset({".txt", ".npy"})
 LISTS: dict[str, Split] = {
     "train.txt": "train",
     "validation.txt": "validation",
@@ -60,18 +61,18 @@ def read_frames(root: Path) -> Dataset:
 
 
 def _read(root: Path) -> Dataset:
-    colour = _folder(root, COLOUR)
+    colour = _colour(root)
     if colour is None:
         raise DataError("has no colour folder", where=root, mend="put the images into color/")
     images = _files(colour, IMAGE_SUFFIXES)
     if not images:
         raise DataError("holds no images", where=colour, mend="put PNG or JPEG images there")
-    depths = _files(_folder(root, DEPTH), DEPTH_SUFFIXES)
+    depths = _meant(_folder(root, DEPTH), DEPTH_SUFFIXES, "depth")
     masks = _masks(root, images)
     cameras = cameras_of((root, colour), images[0], depths)
     if depths and cameras.colour is None:
         raise depth_without_camera(root)
-    poses = _files(_folder(root, POSE), frozenset({".txt"}))
+    poses = _meant(_folder(root, POSE), POSE_SUFFIXES, "pose")
     found = posed_views(images, depths, poses, masks, cameras)
     recordings, lists = _recordings(root, found.views)
     unlisted = len(images) - len({view.image for r in recordings for view in r.views()})
@@ -117,9 +118,29 @@ def _listed(path: Path, views: Mapping[Path, View]) -> list[Path]:
 
 
 def _is_one(root: Path) -> bool:
-    if _folder(root, COLOUR) is None:
+    if _colour(root) is None:
         return False
     return any(_folder(root, names) is not None for names in (DEPTH, POSE)) or camera_path(root) is not None
+
+
+def _colour(root: Path) -> Path | None:
+    """The folder of the images: color/, or `root` itself, beside poses or beside depth and a camera."""
+    found = _folder(root, COLOUR)
+    depth = _folder(root, DEPTH) is not None and camera_path(root) is not None
+    if found is None and (depth or _folder(root, POSE) is not None) and _files(root, IMAGE_SUFFIXES):
+        return root
+    return found
+
+
+def _meant(folder: Path | None, suffixes: frozenset[str], what: str) -> list[Path]:
+    """The files of a folder; DataError if it holds files, and none of a kind that is read."""
+    found = _files(folder, suffixes)
+    others = [path for path in entries(folder) if path.is_file()] if folder is not None else []
+    if others and not found:
+        kinds = " ".join(sorted({path.suffix.lower() or path.name for path in others}))
+        mend = f"{what} is read from {' '.join(sorted(suffixes))}"
+        raise DataError(f"none of its {len(others)} files ({kinds}) is read", where=folder, mend=mend)
+    return found
 
 
 def _below(root: Path) -> list[Path]:

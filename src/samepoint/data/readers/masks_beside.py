@@ -13,12 +13,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
 from PIL import Image
 
 from samepoint.data.decode import mask_fits
 from samepoint.data.file_kinds import is_image
 from samepoint.data.image_files import image_size, opened
-from samepoint.data.mask_files import decode_labels, label_values
+from samepoint.data.mask_files import HALF, decode_labels, label_values
 from samepoint.data.mask_turning import turning_of
 from samepoint.data.natural_order import natural_key
 from samepoint.data.readers.name_matching import matched
@@ -28,6 +29,7 @@ from samepoint.errors import DataError
 from samepoint.reading import entries, folders
 
 LOOKED_AT = 12
+WITH_ALPHA = frozenset({".png", ".webp", ".tif", ".tiff", ".avif", ".heic", ".heif"})
 SEVERAL = "several masks an image, of objects that have no names"
 MOST_LABEL = 100
 """Grey levels above are no numbers of objects."""
@@ -72,6 +74,26 @@ def _several(keys: set[str], files: Sequence[Path]) -> bool:
     """Whether the files are numbered within their images (000001_000002.png), and none is the mask of one."""
     own = {key_of(path) for path in files}
     return not own & keys and all(key.rpartition("_")[0] in keys for key in own)
+
+
+def cut_outs(images: Sequence[Path]) -> Masks:
+    """Of photos whose transparency varies, what is opaque, as object 1."""
+    cut = [path for path in images if path.suffix.lower() in WITH_ALPHA and _is_cut_out(path)]
+    if not cut:
+        return Masks()
+    note = f"{len(cut)} photos are cut out: their transparency is the mask of object 1"
+    return Masks({path: (Placement(1, mask=path),) for path in cut}, {1: ObjectModel(1)}, (note,))
+
+
+def _is_cut_out(path: Path) -> bool:
+    try:
+        with opened(path) as image:
+            if not image.has_transparency_data:
+                return False
+            alpha = np.asarray(image.convert("RGBA"))[..., 3]
+            return bool(alpha.min() <= HALF < alpha.max())
+    except DataError:
+        return False  # its own decoding says what is wrong
 
 
 def together(parts: Iterable[Masks]) -> Masks:

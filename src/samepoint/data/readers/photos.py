@@ -12,7 +12,7 @@ from samepoint.data.file_kinds import IMAGE_SUFFIXES, UNREAD_IMAGES, is_image
 from samepoint.data.leftovers import noted
 from samepoint.data.natural_order import natural_key
 from samepoint.data.quality import QualityFilter, measure, select
-from samepoint.data.readers.masks_beside import Masks, masks_beside, together
+from samepoint.data.readers.masks_beside import Masks, cut_outs, masks_beside, together
 from samepoint.data.readers.photo_roles import Division, divide
 from samepoint.data.readers.video import VIDEO_SUFFIXES, read_video
 from samepoint.data.recording import Dataset, Moment, Placement, Recording, View
@@ -87,7 +87,7 @@ def _masks(folder: Path, images: list[Path], division: Division) -> Masks:
         return masks_beside(images, files=division.labels[folder], labels=True)
     if division.masks[folder]:
         return masks_beside(images, files=division.masks[folder])
-    return Masks()
+    return cut_outs(images)
 
 
 def _no_photos(path: Path) -> str:

@@ -12,9 +12,9 @@ from torch import Tensor
 
 from samepoint.data.checks import checked_poses
 from samepoint.data.depth_files import depth_size, depth_values
-from samepoint.data.image_files import image_size
+from samepoint.data.image_files import image_size, unreadable
 from samepoint.data.plausible import PICTURE
-from samepoint.data.readers.camera_file import CAMERA_FILE, CameraFile
+from samepoint.data.readers.camera_file import CAMERA_FILE, KEYS, CameraFile
 from samepoint.data.readers.camera_numbers import check_image
 from samepoint.data.readers.masks_beside import Masks
 from samepoint.data.readers.name_matching import matched
@@ -27,6 +27,7 @@ from samepoint.data.readers.side_cameras import (
 )
 from samepoint.data.recording import DepthFile, View
 from samepoint.errors import DataError
+from samepoint.files import read_json
 from samepoint.text import read_numbers
 
 MILLIMETRES = 0.001
@@ -108,6 +109,7 @@ def cameras_of(folders: Sequence[Path], image: Path, depths: Sequence[Path]) -> 
     camera = read_side_camera(path, needs_unit=whole)
     check_image(image, camera.width, camera.height, path)
     unit, notes = (None, ()) if not depths else _unit(depths, camera.metres_per_unit, whole, path)
+    notes = (*notes, *_unread_keys(path))
     of_depth, read = None, [path]
     if depths and depth_size(depths[0]) != image_size(image):
         other = depth_camera_path(*folders)
@@ -116,6 +118,14 @@ def cameras_of(folders: Sequence[Path], image: Path, depths: Sequence[Path]) -> 
             read.append(other)
             notes = (*notes, f"depth is brought to the images' size by {other.name}")
     return Cameras(camera, unit, of_depth, tuple(read), notes)
+
+
+def _unread_keys(path: Path) -> tuple[str, ...]:
+    """A note of the keys of an intrinsics.json that say nothing to us."""
+    if path.name != CAMERA_FILE:
+        return ()
+    others = [str(key) for key in read_json(path) if key not in KEYS]
+    return (f"{path.name}: keys that are not read: {', '.join(others)}",) if others else ()
 
 
 def _unit(
@@ -169,11 +179,23 @@ def read_poses(paths: Sequence[Path]) -> dict[Path, Float[Tensor, "4 4"]]:
 
 
 def _matrix(path: Path) -> np.ndarray:
+    if path.suffix.lower() == ".npy":
+        return _array(path)
     try:
         rows = read_numbers(path, 12).reshape(3, 4)
     except DataError:
         return read_numbers(path, 16, mend="write a 4x4 matrix row by row").reshape(4, 4)
     return np.vstack([rows, [0, 0, 0, 1]])
+
+
+def _array(path: Path) -> np.ndarray:
+    try:
+        values = np.load(path, allow_pickle=False).astype(np.float64)
+    except (OSError, ValueError, EOFError) as error:
+        raise unreadable(path, "pose", error, "is not a readable array") from error
+    if values.shape not in ((4, 4), (3, 4)):
+        raise DataError(f"has shape {values.shape}, not 4x4", where=path, mend="write a 4x4 matrix")
+    return values if len(values) == 4 else np.vstack([values, [0, 0, 0, 1]])
 
 
 def depth_without_camera(root: Path) -> DataError:
