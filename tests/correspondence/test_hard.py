@@ -114,13 +114,8 @@ def test_opposite_neighbours(generator):
     map = _map(generator, dim=3)
     flipped = map.values * torch.where(torch.arange(11) % 2 == 0, 1.0, -0.98)
     map = DescriptorMap(F.normalize(flipped, dim=1), map.cells, map.image_size)
-    found, twin = (
-        hard_match(_queries(generator, map), map),
-        hard_match_reference(_queries(generator, map), map),
-    )
+    found = _check(_queries(generator, map, n=40), map)
     assert found.score.isfinite().all()
-    _check(_queries(generator, map), map)
-    assert found.uv.shape == twin.uv.shape
 
 
 @METRICS

@@ -227,7 +227,9 @@ def test_batches_agree_with_single_images_and_gradients_flow(generator):
         correspond_by_depth(uv[0], z[0], A, B, DEPTH_B[:50])
 
 
-def test_half_precision_does_not_crash(generator):
+def test_half_precision_is_right_to_a_few_of_its_digits(generator):
+    """Half floats are 1/16 of a pixel apart from 64 to 128."""
+
     def half(camera):
         return PosedCamera(camera.intrinsics.half(), camera.world_from_camera.half(), SIZE)
 
@@ -235,8 +237,9 @@ def test_half_precision_does_not_crash(generator):
     z = cast(A.world_from_camera, uv)
     got = correspond_by_depth(uv.half(), z.half(), half(A), half(B), DEPTH_B.half())
     exact = correspond_by_depth(uv, z, A, B, DEPTH_B)
-    assert (got.uv_b.double() - exact.uv_b).abs().max() < 2
-    assert (got.outcome == exact.outcome).float().mean() > 0.9
+    assert got.uv_b.dtype == torch.float16
+    assert (got.uv_b.double() - exact.uv_b).abs().max() < 3 / 16
+    assert (got.outcome == exact.outcome).float().mean() > 0.95
 
 
 def test_depth_is_not_blended_over_edges():

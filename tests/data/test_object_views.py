@@ -122,7 +122,15 @@ def test_an_empty_mask_is_refused(generator):
         draw_cut(torch.zeros(8, 8, dtype=torch.bool), Cutting(), generator)
 
 
-@pytest.mark.parametrize("wrong", [{"fill": (0.9, 0.5)}, {"fill": (0.2, 1.5)}, {"size": (8, 8)}])
-def test_cuts_that_cannot_be_are_refused(wrong):
-    with pytest.raises(DataError):
+@pytest.mark.parametrize(
+    ("wrong", "line"),
+    [
+        ({"fill": (0.9, 0.5)}, r"fill cannot be \(0.9, 0.5\); give two shares between 0 and 1, lowest first"),
+        ({"fill": (0.2, 1.5)}, r"fill cannot be \(0.2, 1.5\); give two shares"),
+        ({"fill": (0.0, 0.5)}, r"fill cannot be \(0.0, 0.5\); give two shares"),
+        ({"size": (8, 64)}, r"views of \(8, 64\) pixels are too small; give 32 or more"),
+    ],
+)
+def test_cuts_that_cannot_be_are_refused(wrong, line):
+    with pytest.raises(DataError, match=line):
         Cutting(**wrong)

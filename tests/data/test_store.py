@@ -117,15 +117,23 @@ def test_never_enlarges(tmp_path):
 
 
 def test_reused_and_rebuilt(tmp_path, monkeypatch):
+    """Nothing is decoded a second time, until an image is another one."""
     data = make(tmp_path / "data")
     first = FrameStore(data, cache_dir=tmp_path / "cache")
-    built = []
-    monkeypatch.setattr("samepoint.data.store.build_folder", lambda *a: built.append(a) or [])
-    assert FrameStore(data, cache_dir=tmp_path / "cache").fingerprint == first.fingerprint
-    assert not built
+    decoded = []
+    decode = store_files.decode_straight
+    monkeypatch.setattr(
+        store_files, "decode_straight", lambda view, *a: decoded.append(view) or decode(view, *a)
+    )
+    again = FrameStore(data, cache_dir=tmp_path / "cache")
+    assert again.fingerprint == first.fingerprint
+    same(again[0], first[0])
+    assert not decoded
     Image.new("RGB", (64, 48)).save(data.views()[0].image)
-    assert FrameStore(data, cache_dir=tmp_path / "cache").fingerprint != first.fingerprint
-    assert built
+    changed = FrameStore(data, cache_dir=tmp_path / "cache")
+    assert changed.fingerprint != first.fingerprint
+    assert len(decoded) == 3
+    assert not changed[0].image.any()
 
 
 def test_damaged_cache_is_rebuilt(tmp_path):

@@ -65,7 +65,16 @@ def test_the_normalised_error_is_divided_by_the_diagonal_of_b(make_pairs):
     row = evaluate(Shift(6.0, 13.0), make_pairs(), settings=QUICK).row
     assert row["mean_pixel_error"] == pytest.approx(10, abs=1e-3)
     assert row["normalized_mean_pixel_error"] == pytest.approx(10 / math.hypot(64, 96), abs=1e-5)
-    assert row["pck"] == {"3": 0.0, "5": 0.0, "10": pytest.approx(1.0, abs=1), "25": 1.0, "50": 1.0}
+
+
+@pytest.mark.parametrize(("error", "within"), [(9.99, 1.0), (10.0, 1.0), (10.01, 0.0)])
+def test_points_within_10_pixels_count_and_those_beyond_do_not(make_pairs, error, within):
+    file = make_pairs()
+    for pair in file.pairs:
+        pair.uv_b.round_()  # whole pixels, so that 10 is 10 to the last bit
+    answers = tuple(PairPrediction(pair.uv_b + torch.tensor([0.0, error])) for pair in file.pairs)
+    row = evaluate(Predictions("x", answers), file, settings=QUICK).row
+    assert row["pck"] == {"3": 0.0, "5": 0.0, "10": within, "25": 1.0, "50": 1.0}
 
 
 def test_intervals_hold_the_value_and_are_single_points_when_all_pairs_agree(make_pairs):

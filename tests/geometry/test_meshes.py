@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 
@@ -48,6 +49,34 @@ def test_agrees_with_twin(seed, scale):
     torch.testing.assert_close(fast.barycentric.sum(1), torch.ones(60))
     foot = (fast.barycentric[..., None] * mesh.corners[fast.face]).sum(1)
     torch.testing.assert_close((foot - points).norm(dim=1), fast.distance, atol=1e-5 * scale, rtol=1e-5)
+
+
+def nearest_by_parts(corners, point):
+    """Distance of a point from one triangle: from its plane where the foot is inside, else from its three edges."""
+    a, b, c = corners
+    normal = np.cross(b - a, c - a)
+    if np.linalg.norm(normal) > 1e-12:
+        foot = point - normal * ((point - a) @ normal) / (normal @ normal)
+        sides = [np.cross(q - p, foot - p) @ normal for p, q in ((a, b), (b, c), (c, a))]
+        if min(sides) >= 0:
+            return np.linalg.norm(foot - point)
+    distances = []
+    for p, q in ((a, b), (b, c), (c, a)):
+        along = np.clip((point - p) @ (q - p) / max((q - p) @ (q - p), 1e-30), 0, 1)
+        distances.append(np.linalg.norm(p + along * (q - p) - point))
+    return min(distances)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_distances_are_those_from_the_plane_or_the_edges(seed):
+    generator = torch.Generator().manual_seed(seed)
+    vertices = torch.randn(12, 3, generator=generator, dtype=torch.float64) * torch.tensor([1.0, 0.3, 0.05])
+    mesh = Mesh(vertices, torch.randint(0, 12, (12, 3), generator=generator))
+    points = torch.randn(20, 3, generator=generator, dtype=torch.float64)
+    corners = mesh.corners.numpy()
+    expected = [min(nearest_by_parts(one, point) for one in corners) for point in points.numpy()]
+    for found in (closest_points(mesh, points), closest_points_reference(mesh, points)):
+        np.testing.assert_allclose(found.distance.numpy(), expected, atol=1e-9)
 
 
 def test_points_on_the_mesh_find_themselves(generator):

@@ -124,9 +124,16 @@ def test_a_run_without_keypoints_has_none_to_load(tmp_path):
         load_keypoints(tmp_path / "run")
 
 
-@pytest.mark.parametrize("wrong", [{"number": 0}, {"depth": 0.0}, {"focal": -1.0}])
-def test_what_cannot_be_is_refused(wrong):
-    with pytest.raises(ModelError):
+@pytest.mark.parametrize(
+    ("wrong", "line"),
+    [
+        ({"number": 0}, "there are 0 keypoints; give 3 or more"),
+        ({"depth": 0.0}, "depth 0.0 m, focal length .*; both are above 0"),
+        ({"focal": -1.0}, "focal length -1.0; both are above 0"),
+    ],
+)
+def test_what_cannot_be_is_refused(wrong, line):
+    with pytest.raises(ModelError, match=line):
         KeypointConfig(**wrong)
 
 

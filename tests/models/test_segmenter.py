@@ -108,7 +108,9 @@ def test_networks_are_recognised_by_their_tensors(weights, name):
 def test_a_state_dict_saved_by_torch(weights, tmp_path):
     state = safetensors.torch.load_file(weights / "maskrcnn_resnet50_fpn.safetensors")
     torch.save({"model": state}, tmp_path / "w.pth")
-    load_segmenter(tmp_path / "w.pth")
+    loaded = load_segmenter(tmp_path / "w.pth").detector.state_dict()
+    assert loaded.keys() == state.keys()
+    assert all(torch.equal(loaded[key], state[key]) for key in state)
 
 
 def test_weights_that_do_not_fit(weights, tmp_path):

@@ -86,7 +86,7 @@ def test_faulty_runs_are_refused_in_one_line(run, message):
 
 def test_a_failed_save_leaves_the_old_run(run):
     before = (run / "model.safetensors").read_bytes()
-    with pytest.raises(TypeError):
+    with pytest.raises(TypeError, match="not JSON serializable"):
         save_network(run, DescriptorNetwork(CONFIG), {"bad": object()})
     assert (run / "model.safetensors").read_bytes() == before
     load_network(run)

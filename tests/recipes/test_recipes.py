@@ -13,12 +13,13 @@ from samepoint.data.partners import PairMixture
 from samepoint.data.sampling import PairSampling, PairSource
 from samepoint.data.store import FrameStore
 from samepoint.errors import DataError
+from samepoint.geometry.pixels import pixel_grid
 from samepoint.models.config import NetworkConfig
 from samepoint.models.network import DescriptorNetwork
 from samepoint.recipes.ccl import Ccl
 from samepoint.recipes.don import Contrast, Don
 from samepoint.recipes.identical_view import IdenticalView
-from samepoint.types import PairBatch
+from samepoint.types import CellMap, DescriptorMap, PairBatch
 
 pytestmark = pytest.mark.slow
 
@@ -74,11 +75,44 @@ def test_every_loss_lowers_itself(batch, loss, normalise):
     assert values[-1] < 0.8 * values[0]
 
 
+def places(batch):
+    """A map of image B whose descriptors are the pixels themselves."""
+    height, width = batch.image_b.shape[-2:]
+    grid = pixel_grid((height, width)).permute(2, 0, 1).expand(len(batch.image_b), -1, -1, -1)
+    return DescriptorMap(grid, CellMap((1.0, 1.0), (0.0, 0.0)), (height, width), "euclidean")
+
+
 def test_without_masks_non_matches_are_blind(batch):
+    """They lie anywhere but near their own match, on the object as often as its area has it."""
     bare = replace(batch, labels_a=None, labels_b=None, object=None)
-    terms = Don(loss="contrastive").objective(network(), bare, torch.Generator().manual_seed(0))
-    assert torch.isfinite(terms["loss"])
-    assert 0 <= terms["hard_fraction"] <= 1
+    recipe = Don(loss="contrastive", contrast=Contrast(on_mask=30, on_background=20, cross_object=7))
+    (group,) = recipe._groups(places(bare), bare, torch.Generator().manual_seed(0))
+    assert group.descriptors.shape[2] == 50
+    assert torch.equal(group.valid, batch.valid[..., None].expand_as(group.valid))
+    uv = group.descriptors[batch.valid]
+    assert (uv - batch.uv_b[batch.valid][:, None]).norm(dim=-1).min() > recipe.contrast.exclusion
+    image = batch.valid.nonzero()[:, 0]
+    u, v = uv.round().long().unbind(-1)
+    hits = (batch.labels_b[image[:, None], v, u] == batch.object[batch.valid][:, None]).float().mean()
+    area = (batch.labels_b[image].flatten(1) == batch.object[batch.valid][:, None]).float().mean()
+    assert 0.5 * area < hits < 1.2 * area
+
+
+def test_with_masks_non_matches_are_of_each_kind(batch):
+    recipe = Don(loss="contrastive", contrast=Contrast(on_mask=30, on_background=20, cross_object=7))
+    groups = recipe._groups(places(batch), batch, torch.Generator().manual_seed(0))
+    assert [group.descriptors.shape[2] for group in groups] == [30, 20, 7, 7]
+    assert not groups.pop().valid.any()  # for points of pairs without a common object, of which there are none
+    own = batch.object[..., None]
+    image = torch.arange(len(own))[:, None, None]
+    for group, belongs in zip(
+        groups,
+        (lambda at, own: at == own, lambda at, own: at == 0, lambda at, own: (at != own) & (at > 0)),
+        strict=True,
+    ):
+        u, v = group.descriptors.round().long().unbind(-1)
+        assert group.valid.any()
+        assert belongs(batch.labels_b[image, v, u], own)[group.valid].all()
 
 
 @pytest.mark.parametrize("loss", ["kl", "expectation"])

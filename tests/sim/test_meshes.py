@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -293,11 +294,8 @@ def test_a_broken_file_is_named_in_one_line(make: Callable[[Path], Path], tmp_pa
     folder = tmp_path / "meshes"
     folder.mkdir()
     path = make(folder)
-    with pytest.raises(DataError) as raised:
+    with pytest.raises(DataError, match=rf"^{re.escape(str(path))}: .*\Z") as raised:  # . is no newline
         render_dataset(tmp_path / "out", changed(meshes=folder))
-    line = str(raised.value)
-    assert line.startswith(f"{path}: ")
-    assert "\n" not in line
     assert raised.value.mend
     assert [p.name for p in tmp_path.iterdir()] == ["meshes"]
 

@@ -170,7 +170,7 @@ def test_files_are_copied_as_they_are(tmp_path, generator):
 
 
 def test_a_failed_scene_leaves_nothing(tmp_path, generator):
-    with pytest.raises(DataError), SceneWriter(tmp_path, "train", 0) as scene:
+    with pytest.raises(DataError, match="different cameras"), SceneWriter(tmp_path, "train", 0) as scene:
         scene.add_moment([view(generator), view(generator)])
     assert list((tmp_path / "train").iterdir()) == []
 

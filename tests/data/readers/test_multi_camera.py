@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from dataclasses import replace
 
@@ -30,8 +31,8 @@ def rig(tmp_path):
     return make_rig(number=2, moments=3, keypoints=2).write(tmp_path / "data" / "train")
 
 
-def refused(folder, *parts):
-    with pytest.raises(DataError) as error:
+def refused(folder, first, *parts):
+    with pytest.raises(DataError, match=re.escape(first)) as error:
         read_multi_camera(folder)
     for part in parts:
         assert part in str(error.value)

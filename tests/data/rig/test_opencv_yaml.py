@@ -1,3 +1,5 @@
+import re
+
 import cv2
 import numpy as np
 import pytest
@@ -163,15 +165,10 @@ def test_files_that_are_none(tmp_path, suffix):
     with pytest.raises(DataError, match="holds no YAML, XML or JSON file"):
         read_opencv(tmp_path)
     whole = write(path, camera_matrix=K, distortion_coefficients=BENT).read_text()
-    path.write_text(whole[: len(whole) // 2])
-    with pytest.raises(DataError) as error:
-        read_opencv(path)
-    assert "\n" not in str(error.value)
-    for content in (b"", b"rubbish", b"\xff\xfe\x00"):
+    for content in (whole[: len(whole) // 2].encode(), b"", b"rubbish", b"\xff\xfe\x00"):
         path.write_bytes(content)
-        with pytest.raises(DataError) as error:
+        with pytest.raises(DataError, match=rf"^{re.escape(str(path))}.*\Z"):  # one line: . is no newline
             read_opencv(path)
-        assert "\n" not in str(error.value)
 
 
 def test_a_matrix_of_another_length(tmp_path):
