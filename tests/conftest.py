@@ -19,6 +19,9 @@ import pytest
 import torch
 from tests.rights import bound_by_rights
 
+# as in training and evaluation: convolutions of an untrained network take ten times as long without
+torch.set_flush_denormal(True)
+
 REALDATA = Path(
     os.environ.get("SAMEPOINT_REALDATA", Path(__file__).resolve().parents[2] / "shared" / "realdata")
 )

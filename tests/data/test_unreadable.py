@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -61,7 +62,7 @@ def reader(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[Path, Callab
 
 
 def refusal(path: Path, read: Callable[[Path], Any]) -> str:
-    with pytest.raises(SamepointError) as error:
+    with pytest.raises(SamepointError, match=f"^{re.escape(str(path))}: ") as error:
         read(path)
     return str(error.value)
 

@@ -102,7 +102,7 @@ def test_with_masks_non_matches_are_of_each_kind(batch):
     recipe = Don(loss="contrastive", contrast=Contrast(on_mask=30, on_background=20, cross_object=7))
     groups = recipe._groups(places(batch), batch, torch.Generator().manual_seed(0))
     assert [group.descriptors.shape[2] for group in groups] == [30, 20, 7, 7]
-    assert not groups.pop().valid.any()  # for points of pairs without a common object, of which there are none
+    assert not groups.pop().valid.any()  # of pairs without a common object, which are not here
     own = batch.object[..., None]
     image = torch.arange(len(own))[:, None, None]
     for group, belongs in zip(

@@ -23,6 +23,7 @@ from samepoint.models.config import NetworkConfig
 from samepoint.sim.render import render_dataset
 from samepoint.sim.settings import RenderSettings
 from samepoint.training.log import read_log
+from samepoint.workflows import evaluation as evaluating
 from samepoint.workflows.demonstration import SHORT_RUN, Demo, demo
 
 pytestmark = pytest.mark.slow
@@ -56,6 +57,17 @@ def pairs(rendered, tmp_path_factory):
     return out
 
 
+@pytest.fixture
+def without_sift(monkeypatch):
+    """SIFT, at many scales and turns, takes two thirds of an evaluation's time: it is evaluated once here."""
+    make = evaluating.default_baselines
+
+    def others(*arguments, **named):
+        return {name: one for name, one in make(*arguments, **named).items() if name != "sift"}
+
+    monkeypatch.setattr(evaluating, "default_baselines", others)
+
+
 def test_a_trained_network_beats_chance_and_the_untrained_one(trained, pairs, tmp_path, capsys):
     report, out = tmp_path / "report.html", tmp_path / "evaluation.json"
     code = run(["evaluate", str(trained), "--pairs", str(pairs), "--json", str(out), "--report", str(report)])
@@ -81,13 +93,13 @@ def test_the_run_folder_is_complete(trained):
     assert config["max_size"] == 128
 
 
+@pytest.mark.usefixtures("without_sift")
 def test_compare_and_predictions_of_others(trained, pairs, tmp_path, capsys):
     exported = tmp_path / "answers"
-    assert run(["evaluate", str(trained), "--pairs", str(pairs), "--export", str(exported)]) == 0
-    own = exported / "don.json"
-    first = json_of(["evaluate", str(trained), "--pairs", str(pairs), "--no-baselines"], tmp_path / "a.json")
-    second = json_of(["evaluate", "--pairs", str(pairs), "--predictions", str(own)], tmp_path / "b.json")
-    assert first["pck"] == second["pck"]
+    own = ["evaluate", str(trained), "--pairs", str(pairs), "--no-baselines", "--export", str(exported)]
+    first = json_of(own, tmp_path / "a.json")
+    others = ["evaluate", "--pairs", str(pairs), "--predictions", str(exported / "don.json")]
+    assert first["pck"] == json_of(others, tmp_path / "b.json")["pck"]
     assert run(["compare", str(trained), str(trained), "--pairs", str(pairs)]) == 0
     assert "difference" in capsys.readouterr().out
 
@@ -151,7 +163,7 @@ def test_the_demo_runs_through_and_keeps_what_is_done(rendered, tmp_path):
         network=TINY,
         augmentation=replace(SHORT_RUN.augmentation, view=(64, 64)),
     )
-    settings = Demo(minutes=0.03, pairs=4, recipe=recipe)
+    settings = Demo(minutes=0.03, pairs=2, recipe=recipe)
     said = []
     first = demo(tmp_path / "demo", settings, said.append)
     files = {"data", "run", "pairs.json", "evaluation.json", "report.html"}
@@ -165,6 +177,7 @@ def test_the_demo_runs_through_and_keeps_what_is_done(rendered, tmp_path):
     assert any("open" in line and "report.html" in line for line in said)
 
 
+@pytest.mark.usefixtures("without_sift")
 def test_ccl_learns_from_images_alone(tmp_path):
     """A shuffled recording from above, no geometry, both stages: better than chance by far and than untrained."""
     data, pairs, out = tmp_path / "data", tmp_path / "pairs.json", tmp_path / "ccl"
