@@ -22,7 +22,8 @@ from samepoint.bench.machine import commit, machine
 
 METHODS = ("don", "identical-view", "ccl")
 GEOMETRY = ("box", "table", "scans")
-PHOTOS = ("backpack", "rc_car")
+PHOTOS = ("photos",)
+"""All seven photo subjects at once, with the pairs of all."""
 BUDGETS = {"60 steps": ("--steps", "60"), "10 minutes": ("--minutes", "10")}
 THRESHOLDS = ("5", "10", "25")
 MOST_PAIRS = 30
@@ -52,8 +53,7 @@ def data_of(recording: str, realdata: Path, out: Path) -> tuple[Path, Path]:
     if recording == "box":
         return realdata / "rgbd_amazon_box", realdata / "rgbd_amazon_box" / "pairs.json"
     if recording in PHOTOS:
-        folder = realdata / "photos_dreambooth" / recording
-        return folder, folder / "pairs.json"
+        return realdata / "photos_dreambooth", out / "data" / f"{recording}.json"
     return out / "data" / recording, out / "data" / f"{recording}.json"
 
 
@@ -71,6 +71,16 @@ def render(realdata: Path, out: Path) -> None:
             samepoint(f"data render --out {folder} {given}")
         if not pairs.is_file():
             samepoint(f"data pairs {folder} --out {pairs} --split test --number 60 --cross-scene --seed 5")
+
+
+def join_photo_pairs(realdata: Path, out: Path) -> None:
+    """The pairs of all photo subjects in one file."""
+    joined = []
+    for path in sorted((realdata / "photos_dreambooth").glob("*/pairs.json")):
+        for pair in json.loads(path.read_text())["pairs"]:
+            images = {key: str(path.parent.resolve() / pair[key]) for key in ("image_a", "image_b")}
+            joined.append(pair | images)
+    data_of("photos", realdata, out)[1].write_text(json.dumps({"pairs": joined}))
 
 
 def samepoint(command: str) -> None:
@@ -104,7 +114,7 @@ def run_cell(cell: Cell, realdata: Path, out: Path) -> None:
 
 
 def scores(run: Path, pairs: Path) -> dict[str, dict[str, Any]]:
-    """PCK of start, end and kept weights, on at most `MOST_PAIRS` pairs, evenly chosen."""
+    """PCK of start, end and kept weights, on at most `MOST_PAIRS` pairs, evenly chosen, or on all of the photos."""
     import torch
 
     from samepoint.data.pairs import PairsFile, read_pairs
@@ -117,7 +127,8 @@ def scores(run: Path, pairs: Path) -> dict[str, dict[str, Any]]:
     torch.set_flush_denormal(True)
     whole = read_pairs(pairs)
     number = len(whole.pairs)
-    chosen = sorted({i * number // min(number, MOST_PAIRS) for i in range(min(number, MOST_PAIRS))})
+    wanted = number if pairs.stem in PHOTOS else min(number, MOST_PAIRS)  # few points a pair
+    chosen = [i * number // wanted for i in range(wanted)]
     file = PairsFile(whole.root, tuple(whole.pairs[i] for i in chosen))
     kept, end = load_network(run)[0], load_network(run)[0]
     end.load_state_dict(read_checkpoint(run)["network"])
@@ -154,6 +165,7 @@ def table(out: Path) -> None:
 def main(realdata: Path, out: Path, only: str, parallel: int) -> None:
     out.mkdir(parents=True, exist_ok=True)
     render(realdata, out)
+    join_photo_pairs(realdata, out)
     waiting = [c for c in cells() if only in c.name and not (out / "cells" / f"{c.name}.json").is_file()]
     running: list[subprocess.Popen[bytes]] = []
     environment = os.environ | {"OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "passive"}

@@ -17,7 +17,7 @@ from samepoint.training.keeping import Candidate, Measure, certainty
 from samepoint.training.plan import Part, Stage
 from samepoint.training.processes import make_fabric
 from samepoint.training.settings import TrainingSettings
-from samepoint.training.start import Rates, settled_for
+from samepoint.training.start import settled_for
 
 SETTINGS = TrainingSettings(
     steps=40, device="cpu", workers=0, log_every=5, lr=5e-2, precision="32-true", schedule="constant"
@@ -52,7 +52,7 @@ def trainer(run, objective, settings=SETTINGS, *, known_start=True, held_out=Tru
     nn.init.zeros_(network.bias)
     fabric = make_fabric(settings)
     fabric.launch()
-    measure = Measure(nearness, "twelve sums", known_start, held_out, "is {loss:.2f} off")
+    measure = Measure(nearness, "twelve sums", known_start, held_out, form="is {loss:.2f} off")
     stages = (Stage("only", (Part("numbers", Numbers(), objective),)),)
     return Trainer(fabric, network, stages, settings, run, {"method": "toy"}, measure)
 
@@ -181,16 +181,17 @@ def test_trained_weights_are_given_up_only_for_what_is_certainly_better():
 
 
 def test_rate_and_statistics_follow_from_the_start():
-    rates, open_ones = Rates(random=3e-3, backbone=1e-3, trained=1e-4), TrainingSettings()
-    found = {start: settled_for(open_ones, start, rates) for start in ("random", "backbone", "trained")}
-    assert {start: (s.lr, s.freeze_norm) for start, s in found.items()} == {
-        "random": (3e-3, False),
-        "backbone": (1e-3, False),
-        "trained": (1e-4, True),
-    }
-    given = settled_for(TrainingSettings(lr=0.5, adapt_norm=True), "trained", rates)
+    def settled(start, verified):
+        found = settled_for(TrainingSettings(), start, verified=verified)
+        return found.lr, found.freeze_norm
+
+    assert settled("random", False) == settled("random", True) == (3e-3, False)
+    assert settled("backbone", True) == (1e-3, False)
+    assert settled("trained", True) == (3e-3, False)
+    assert settled("trained", False) == (3e-4, True)
+    given = settled_for(TrainingSettings(lr=0.5, adapt_norm=True), "trained", verified=False)
     assert (given.lr, given.freeze_norm) == (0.5, False)
     with pytest.raises(RunError, match="exclude each other"):
-        settled_for(TrainingSettings(freeze_norm=True, adapt_norm=True), "trained", rates)
+        settled_for(TrainingSettings(freeze_norm=True, adapt_norm=True), "trained", verified=True)
     with pytest.raises(RunError, match="random weights have none"):
-        settled_for(TrainingSettings(freeze_norm=True), "random", rates)
+        settled_for(TrainingSettings(freeze_norm=True), "random", verified=True)

@@ -24,6 +24,7 @@ from samepoint.types import ImageBatch, PairBatch, Size
 @dataclass(frozen=True)
 class Augmentation:
     """How strongly a batch is changed. Angles in degrees; `scale` is a factor; the rest are fractions.
+    `rotation` None: as far as what training starts from asks for.
 
     `background` is the probability that an image's background (label 0) is replaced; `grey` that it loses its
     colour. `colour` bounds brightness, contrast and saturation (a factor of 1 +- colour) and the hue (a turn of
@@ -32,7 +33,7 @@ class Augmentation:
     it always near the middle, a network would learn to look there); None: the whole image.
     """
 
-    rotation: float = 45.0
+    rotation: float | None = 45.0
     scale: tuple[float, float] = (0.75, 1.33)
     translation: float = 0.1
     perspective: float = 0.2
@@ -41,6 +42,11 @@ class Augmentation:
     noise: float = 0.02
     background: float = 0.5
     view: Size | None = None
+
+    @property
+    def turn(self) -> float:
+        """The largest angle; all of them where nobody settled it."""
+        return 180.0 if self.rotation is None else self.rotation
 
 
 def random_view(
@@ -52,7 +58,7 @@ def random_view(
         batch,
         size,
         out_size,
-        rotation=math.radians(augmentation.rotation),
+        rotation=math.radians(augmentation.turn),
         scale=augmentation.scale,
         translation=augmentation.translation,
         perspective=augmentation.perspective,

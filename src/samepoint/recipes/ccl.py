@@ -27,10 +27,10 @@ from samepoint.objectives import (
     probabilistic_warp_composition,
     warp_composition,
 )
-from samepoint.recipes.pairs import DistributionalLoss, both_ways, describe_pair, distributional
+from samepoint.recipes.pairs import DistributionalLoss, both_ways, describe_pair, distributional, turned_for
 from samepoint.recipes.probe import FORM, DescriptorProbe
 from samepoint.training.plan import Part, Probe, Stage
-from samepoint.training.start import Rates
+from samepoint.training.start import Start
 from samepoint.types import DescriptorMap, ImageBatch, PairBatch
 
 CycleLoss = Literal["cycle", "warpc", "pwarpc"]
@@ -50,11 +50,10 @@ class Ccl:
 
     name: ClassVar[str] = "ccl"
     verdict: ClassVar[str] = FORM
-    rates: ClassVar[Rates] = Rates()
 
     loss: CycleLoss = "cycle"
     network: NetworkConfig = field(default_factory=NetworkConfig)
-    augmentation: Augmentation = field(default_factory=lambda: Augmentation(rotation=180.0))
+    augmentation: Augmentation = field(default_factory=lambda: Augmentation(rotation=None))
     weights: CycleWeights = field(default_factory=CycleWeights)
     identical_weight: float = 0.1
     identical_loss: DistributionalLoss = "kl"
@@ -66,6 +65,10 @@ class Ccl:
     textured: bool = True
     temperature: float = 0.05
     sigma: float = 4.0
+
+    def starting_from(self, start: Start) -> Ccl:
+        """The same with the turns that the start asks for, where none are given."""
+        return replace(self, augmentation=turned_for(self.augmentation, start))
 
     def with_batch(self, size: int) -> Ccl:
         """The same with `size` images a step."""

@@ -27,7 +27,6 @@ from samepoint.objectives import NonMatches, nt_xent, pixelwise_contrastive, tri
 from samepoint.recipes.pairs import describe_pair, distributional
 from samepoint.recipes.probe import FORM, DescriptorProbe
 from samepoint.training.plan import Part, Probe, Stage
-from samepoint.training.start import Rates
 from samepoint.types import DescriptorMap, PairBatch
 
 Loss = Literal["kl", "expectation", "contrastive", "contrastive-printed", "nt-xent", "triplet"]
@@ -66,7 +65,6 @@ class Don:
 
     name: ClassVar[str] = "don"
     verdict: ClassVar[str] = FORM
-    rates: ClassVar[Rates] = Rates(trained=1e-3)
 
     loss: Loss = "kl"
     network: NetworkConfig = field(default_factory=NetworkConfig)

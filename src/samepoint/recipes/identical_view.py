@@ -14,10 +14,10 @@ from samepoint.data.sampling import ImageSource
 from samepoint.data.store import FrameStore
 from samepoint.models.config import NetworkConfig
 from samepoint.models.network import DescriptorNetwork
-from samepoint.recipes.pairs import DistributionalLoss, describe_pair, distributional
+from samepoint.recipes.pairs import DistributionalLoss, describe_pair, distributional, turned_for
 from samepoint.recipes.probe import FORM, DescriptorProbe
 from samepoint.training.plan import Part, Probe, Stage
-from samepoint.training.start import Rates
+from samepoint.training.start import Start
 from samepoint.types import ImageBatch
 
 
@@ -32,17 +32,20 @@ class IdenticalView:
 
     name: ClassVar[str] = "identical-view"
     verdict: ClassVar[str] = FORM
-    rates: ClassVar[Rates] = Rates()
 
     loss: DistributionalLoss = "kl"
     network: NetworkConfig = field(default_factory=NetworkConfig)
-    augmentation: Augmentation = field(default_factory=lambda: Augmentation(rotation=180.0))
+    augmentation: Augmentation = field(default_factory=lambda: Augmentation(rotation=None))
     images: int = 4
     points: int = 256
     on_objects: bool = False
     textured: bool = True
     temperature: float = 0.05
     sigma: float = 4.0
+
+    def starting_from(self, start: Start) -> IdenticalView:
+        """The same with the turns that the start asks for, where none are given."""
+        return replace(self, augmentation=turned_for(self.augmentation, start))
 
     def with_batch(self, size: int) -> IdenticalView:
         """The same with `size` images a step."""

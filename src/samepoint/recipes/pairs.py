@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
 from samepoint.correspondence.sampling import sample_descriptors
+from samepoint.data.augmentation import Augmentation
 from samepoint.objectives import expectation_error, gaussian_divergence
+from samepoint.training.start import Start
 from samepoint.types import DescriptorMap, PairBatch
 
 
@@ -23,6 +26,18 @@ def describe_pair(network: nn.Module, batch: PairBatch) -> tuple[DescriptorMap, 
         DescriptorMap(a, both.cells, both.image_size, both.metric),
         DescriptorMap(b, both.cells, both.image_size, both.metric),
     )
+
+
+UPRIGHT = 45.0
+"""How far views of an image are turned from weights that were trained on images that stand upright, degrees."""
+
+
+def turned_for(augmentation: Augmentation, start: Start) -> Augmentation:
+    """All turns from random weights; from trained ones no more than these know, unless the user says so. To learn
+    the others costs more than a short training gives."""
+    if augmentation.rotation is not None:
+        return augmentation
+    return replace(augmentation, rotation=UPRIGHT if start == "trained" else 180.0)
 
 
 DistributionalLoss = Literal["kl", "expectation"]

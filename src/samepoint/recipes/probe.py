@@ -27,6 +27,7 @@ from samepoint.types import DescriptorMap, ImageBatch
 FORM = "finds {score:.3f} of the points"
 TOLERANCES = (0.01, 0.02, 0.04, 0.08)
 """Shares of the image's long side: a point found within all of them counts fully, within one a quarter."""
+TRUE = "true pairs"
 POINTS = 64
 TRUE_PAIRS, WARPS, CYCLES = 16, 12, 12
 FEWEST_PAIRS = 4
@@ -86,9 +87,14 @@ class DescriptorProbe:
         """By kind, drawn once."""
         true = self._true_pairs()
         if len(true) >= FEWEST_PAIRS:
-            return {"true pairs": true}
-        found = {"true pairs": true, "warps": self._warps(), "cycles": self._cycles()}
+            return {TRUE: true}
+        found = {TRUE: true, "warps": self._warps(), "cycles": self._cycles()}
         return {kind: questions for kind, questions in found.items() if questions}
+
+    @property
+    def true(self) -> bool:
+        """Whether the answers come from geometry."""
+        return list(self.questions) == [TRUE]
 
     def __getstate__(self) -> dict[str, object]:
         return {key: value for key, value in self.__dict__.items() if key != "questions"}

@@ -242,7 +242,7 @@ class S3k:
         moments, cameras = batch.present.shape
         size, changes = _size(batch), self.augmentation
         warp = random_warp(
-            generator, moments * cameras, size, size, rotation=math.radians(changes.rotation),
+            generator, moments * cameras, size, size, rotation=math.radians(changes.turn),
             scale=changes.scale, translation=changes.translation,
         ).to(batch.image)  # fmt: skip
         images = change_appearance(warp_images(batch.image.flatten(0, 1), warp, size), changes, generator)

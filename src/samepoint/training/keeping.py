@@ -33,13 +33,14 @@ class Measure:
     """How a training is judged: `probe` gives scores (higher is better) `on` what is said there. `form` says a score
     in words (fields `score` and `loss`, its negative). `known_start`: it goes on from weights that were trained.
     `held_out` false: on what it trains on, where more training always looks better; the end is kept unless it is
-    worse than the start.
+    worse than the start. `verified`: the answers are true ones, of other images.
     """
 
     probe: Probe
     on: str
     known_start: bool
     held_out: bool = True
+    verified: bool = False
     form: str = "finds {score:.3f} of the points"
 
     def words(self, score: float) -> str:

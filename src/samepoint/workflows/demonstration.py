@@ -75,7 +75,9 @@ class Demo:
     pairs: int = 50
     render: RenderSettings = field(default_factory=lambda: TABLE_TOP)
     recipe: Don = field(default_factory=lambda: SHORT_RUN)
-    training: TrainingSettings = field(default_factory=lambda: TrainingSettings(lr=3e-3, precision="auto"))
+    training: TrainingSettings = field(
+        default_factory=lambda: TrainingSettings(lr=3e-3, adapt_norm=True, precision="auto")
+    )
 
 
 def demo(out: Path, settings: Demo, say: Say = print) -> dict[str, Any]:

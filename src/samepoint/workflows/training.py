@@ -24,6 +24,7 @@ from samepoint.files import write_json
 from samepoint.models.config import NetworkConfig
 from samepoint.models.unet import UNetConfig
 from samepoint.models.weights import Network, read_config, save_network, write_config
+from samepoint.recipes.probe import DescriptorProbe
 from samepoint.training.checkpoint import check_identity, checkpoint_path, read_checkpoint
 from samepoint.training.engine import Trainer
 from samepoint.training.keeping import Measure
@@ -31,7 +32,7 @@ from samepoint.training.plan import Probe, Stage
 from samepoint.training.precision import settled
 from samepoint.training.processes import on_devices
 from samepoint.training.settings import Precision, TrainingSettings
-from samepoint.training.start import Rates, settled_for
+from samepoint.training.start import Start, settled_for
 from samepoint.workflows.data_use import data_use
 from samepoint.workflows.starting import initial, start_of
 
@@ -77,10 +78,10 @@ class HoldsOut(Protocol):
 
 
 @runtime_checkable
-class Rated(Protocol):
-    """A method with learning rates of its own."""
+class Starts(Protocol):
+    """A method of which more than rate and statistics follows from the start."""
 
-    rates: ClassVar[Rates]
+    def starting_from(self, start: Start) -> Recipe: ...
 
 
 @runtime_checkable
@@ -124,11 +125,13 @@ def train(
     init = initial(init, recipe.network)
     settings = dataclasses.replace(settings, precision=_precision(out, settings, resume))
     start = start_of(init, recipe.network)
-    settings = settled_for(settings, start, recipe.rates if isinstance(recipe, Rated) else Rates())
+    recipe = recipe.starting_from(start) if isinstance(recipe, Starts) else recipe
     dataset = open_dataset(data)
     mark = fingerprint(training_split(dataset), size)
     parts = recipe.hold_out(dataset) if isinstance(recipe, HoldsOut) else hold_out(dataset)
     store = FrameStore(parts.training, max_size=size)
+    measure = measure_of(recipe, parts, store, known_start=start == "trained")
+    settings = settled_for(settings, start, verified=measure is not None and measure.verified)
     torch.manual_seed(settings.seed)
     stages = recipe.stages(store, from_run=init not in ("random", "pretrained"))
     use = data_use(recipe, store, dataset)
@@ -161,7 +164,6 @@ def train(
         **(recipe.notes(store) if isinstance(recipe, Notes) else {}),
     }
     write_config(out, network, config)
-    measure = measure_of(recipe, parts, store, known_start=start == "trained")
     metrics = on_devices(settings, _fit, network, stages, settings, out, identity, measure, goes_on)
     ended = read_checkpoint(out)
     network.load_state_dict(ended["kept"] or ended["network"])
@@ -184,7 +186,9 @@ def measure_of(recipe: Recipe, parts: HeldOut, store: FrameStore, *, known_start
     if parts.held_out is not None:
         held = FrameStore(parts.held_out, max_size=store.max_size)
         try:
-            return Measure(recipe.probe(held, store), parts.said, **words)
+            probe = recipe.probe(held, store)
+            truth = not isinstance(probe, DescriptorProbe) or probe.true
+            return Measure(probe, parts.said, verified=truth, **words)
         except DataError as error:  # not what this method learns from
             log.info("what is held out cannot be measured on: %s", error)
     said = parts.said if parts.held_out is None else TRAINED_ON
