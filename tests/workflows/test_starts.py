@@ -74,8 +74,8 @@ def test_what_weights_are_to_a_network(tmp_path):
     assert start_of("pretrained", small) == "trained"
     assert start_of("pretrained", NetworkConfig(dim=16)) == "backbone"  # the head begins anew
     assert start_of("pretrained", NetworkConfig("resnet18")) == "backbone"
-    tiny = NetworkConfig("resnet10t", dim=4, width=4, levels=1)
+    tiny = NetworkConfig("resnet10t", dim=4, width=4, levels=2)
     save_network(tmp_path / "run", DescriptorNetwork(tiny))
     assert start_of(str(tmp_path / "run"), tiny) == "trained"
-    assert start_of(str(tmp_path / "run"), NetworkConfig("resnet10t", dim=5, width=4, levels=1)) == "backbone"
+    assert start_of(str(tmp_path / "run"), NetworkConfig("resnet10t", dim=5, width=4, levels=2)) == "backbone"
     assert start_of(str(tmp_path / "weights.safetensors"), tiny) == "backbone"
