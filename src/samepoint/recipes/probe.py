@@ -139,7 +139,7 @@ def _in_turn(length: int, number: int) -> list[int]:
     """`number` of 0 ... length - 1, evenly, each as often as it takes."""
     if length >= number:
         return [i * length // number for i in range(number)]
-    return [i % length for i in range(number)]
+    return [i % length for i in range(number)] if length else []
 
 
 def _partners(held: FrameStore, i: int, others: FrameStore) -> Sequence[tuple[FrameStore, int]]:
