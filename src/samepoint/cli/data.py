@@ -1,4 +1,4 @@
-"""`samepoint data` render, cell, import, photo, info, pairs, labels, doctor, fuse, calibrate, calibration."""
+"""`samepoint data` render, cell, import, photo, info, pairs, labels, doctor, fuse, calibrate, calibration, cache."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Annotated
 
 import tyro
 
+from samepoint.cli.cache import Cache
 from samepoint.cli.calibration import Calibrate, Convert
 from samepoint.cli.cell import Cell
 from samepoint.cli.doctor import Doctor
@@ -139,6 +140,7 @@ Data = (
     | Annotated[Cell, tyro.conf.subcommand("cell")]
     | Annotated[Import, tyro.conf.subcommand("import")]
     | Annotated[Photo, tyro.conf.subcommand("photo")]
+    | Annotated[Cache, tyro.conf.subcommand("cache")]
     | Annotated[Info, tyro.conf.subcommand("info")]
     | Annotated[Pairs, tyro.conf.subcommand("pairs")]
     | Annotated[Labels, tyro.conf.subcommand("labels")]

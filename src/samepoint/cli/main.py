@@ -18,7 +18,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "data": (
         "samepoint.cli.data",
         "Data",
-        "render | cell | import | photo | info | pairs | labels | doctor | fuse | calibrate | calibration",
+        "render | cell | import | photo | info | pairs | labels | doctor | fuse | calibrate | calibration | cache",
     ),
     "train": ("samepoint.cli.train", "Train", "don | identical-view | ccl | mined | s3k"),
     "evaluate": ("samepoint.cli.evaluate", "Evaluate", "score a run beside its baselines"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import logging
 import math
 import pickle
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ import torch
 from jaxtyping import Float, Int, UInt8
 from torch import Tensor
 
+from samepoint.data.cache import cache_limit, hold, make_room, shown_size
 from samepoint.data.decode import DecodedView
 from samepoint.data.recording import Dataset, View
 from samepoint.data.store_files import (
@@ -24,11 +26,13 @@ from samepoint.data.store_files import (
     decoded_bytes,
     default_cache,
     fingerprint,
-    open_folder,
+    held_folder,
 )
 from samepoint.data.straight import decode_straight
 from samepoint.geometry.pixels import resize_intrinsics
 from samepoint.types import Size
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -54,9 +58,10 @@ class FrameStore:
     """The decoded views of a data set: `store[i]` is a Frame, `store.index[i]` its (recording, moment, view).
 
     Images whose long side exceeds `max_size` are shrunk (never enlarged). The decoded views are kept in a
-    folder named by `fingerprint` below `cache_dir` (default: the user's cache) and reused. A data set whose
-    decoded views exceed `budget_bytes` is decoded on the fly instead (`mapped` is then False). Raises
-    DataError for a file that is missing, truncated or of the wrong size. Pickling sends no pixels.
+    folder named by `fingerprint` below `cache_dir` (default: the user's cache, which has a limit) and reused. A
+    data set whose decoded views exceed `budget_bytes` or that limit is decoded on the fly instead (`mapped` is
+    then False). Raises DataError for a file that is missing, truncated or of the wrong size.
+    Pickling sends no pixels.
     """
 
     def __init__(
@@ -78,10 +83,11 @@ class FrameStore:
         ]
         self.fingerprint: str = fingerprint(dataset, max_size)
         self.folder: Path = (cache_dir or default_cache()) / self.fingerprint
-        self._entries: list[Entry] | None = open_folder(self.folder)
+        self._entries, self._hold = held_folder(self.folder)
         self._maps: dict[str, np.ndarray] = {}
-        if self._entries is None and decoded_bytes(dataset, max_size) <= budget_bytes:
-            self._entries = build_folder(dataset, self.folder, max_size, progress)
+        needed = 0 if self._entries is not None else decoded_bytes(dataset, max_size)
+        if self._entries is None and needed <= budget_bytes and (cache_dir or _has_room(needed)):
+            self._entries, self._hold = build_folder(dataset, self.folder, max_size, progress)
 
     @property
     def mapped(self) -> bool:
@@ -151,13 +157,24 @@ class FrameStore:
         return np.uint16 if wide else np.uint8
 
     def __getstate__(self) -> dict[str, object]:
-        kept = {k: v for k, v in self.__dict__.items() if k not in ("dataset", "_maps", "position")}
+        left = ("dataset", "_maps", "position", "_hold")
+        kept = {k: v for k, v in self.__dict__.items() if k not in left}
         return {**kept, "dataset": _dumps(self.dataset)}
 
     def __setstate__(self, state: dict[str, object]) -> None:
         content = state["dataset"]
         assert isinstance(content, bytes)
         self.__dict__.update({**state, "dataset": pickle.loads(content), "_maps": {}})
+        self._hold = hold(self.folder) if self.mapped else None
+
+
+def _has_room(needed: int) -> bool:
+    """Whether the user's cache takes so many bytes more; said where it does not."""
+    if make_room(needed):
+        return True
+    sizes = f"{shown_size(needed)} of decoded frames exceed the cache's limit of {shown_size(cache_limit())}"
+    log.warning("%s: they are decoded each time; samepoint data cache --limit SIZE sets another", sizes)
+    return False
 
 
 class _TensorPickler(pickle.Pickler):

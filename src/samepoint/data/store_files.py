@@ -22,6 +22,7 @@ from typing import BinaryIO
 
 import numpy as np
 
+from samepoint.data.cache import Hold, hold, is_of
 from samepoint.data.decode import DecodedView, fitted_size, image_size
 from samepoint.data.quantile_files import quantile_number
 from samepoint.data.recording import Dataset, View
@@ -101,25 +102,40 @@ def open_folder(folder: Path) -> list[Entry] | None:
     return [Entry(**{**entry, **{k: tuple(entry[k]) for k in pairs if k in entry}}) for entry in found]
 
 
+def held_folder(folder: Path) -> tuple[list[Entry] | None, Hold | None]:
+    """The index as `open_folder`, and what keeps the folder from being evicted meanwhile."""
+    if not folder.is_dir():
+        return None, None
+    held = hold(folder)
+    entries = open_folder(folder)
+    if entries is None and held is not None:
+        held.release()
+    return entries, None if entries is None else held
+
+
 def build_folder(
     dataset: Dataset, folder: Path, max_size: int | None, progress: Progress | None = None
-) -> list[Entry]:
-    """Decodes every view of `dataset` into `folder`. If another process was faster its folder is used."""
+) -> tuple[list[Entry], Hold | None]:
+    """Decodes every view of `dataset` into `folder`, and holds it: the folder of another process that was faster."""
     with clear_disk_errors(folder):
         folder.parent.mkdir(parents=True, exist_ok=True)
         _remove_abandoned(folder.parent)
         draft = Path(tempfile.mkdtemp(dir=folder.parent, prefix=".building-"))
         try:
             _write(dataset, draft, max_size, progress)
+            held = hold(draft)  # what is renamed is held already
             _rename(draft, folder)
         finally:
             shutil.rmtree(draft, ignore_errors=True)
-    entries = open_folder(folder)
+    if held is None or not is_of(held, folder):
+        entries, held = held_folder(folder)
+    else:
+        entries = open_folder(folder)
     if entries is None:
         raise DataError(
             "the decoded frames are not complete", where=folder, mend="remove this folder and retry"
         )
-    return entries
+    return entries, held
 
 
 def _write(dataset: Dataset, draft: Path, max_size: int | None, progress: Progress | None) -> None:

@@ -13,14 +13,18 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from samepoint.data.cache import Hold, hold, make_room
 from samepoint.data.file_kinds import VIDEO_SUFFIXES as VIDEO_SUFFIXES
 from samepoint.data.quality import QualityFilter, Selection, measure, select
 from samepoint.data.readers.video_times import missing_at_the_end, read_header, timed_frames
 from samepoint.data.recording import Dataset, Moment, Recording, View
 from samepoint.errors import DataError
 from samepoint.files import clear_disk_errors, read_json, write_json
+from samepoint.surroundings import cache_root
 
 JPEG_QUALITY = 95
+_holds: dict[Path, Hold] = {}
+"""Of the folders of frames that this process uses."""
 
 
 def read_video(path: Path, folder: Path, criteria: QualityFilter, max_frames: int) -> Dataset:
@@ -30,7 +34,7 @@ def read_video(path: Path, folder: Path, criteria: QualityFilter, max_frames: in
     say which frames were left out, and what is missing at the end.
     """
     key = f"{_identity(path)} {criteria} {max_frames}"
-    target = _extracted(key, folder, lambda draft: _extract(path, draft, criteria, max_frames))
+    target = _extracted(path, key, folder, lambda draft: _extract(path, draft, criteria, max_frames))
     index = read_json(target / "index.json")
     moments = tuple(
         Moment((View("cam0", target / name),), time=time)
@@ -50,7 +54,7 @@ class VideoFrames:
 
 def all_frames(path: Path, folder: Path) -> VideoFrames:
     """Every frame of a video as a JPEG file, 000000.jpg and on, kept below `folder`."""
-    target = _extracted(f"{_identity(path)} all", folder, lambda draft: _extract_all(path, draft))
+    target = _extracted(path, f"{_identity(path)} all", folder, lambda draft: _extract_all(path, draft))
     index = read_json(target / "index.json")
     images = tuple(target / name for name in index["images"])
     return VideoFrames(images, tuple(index["times"]), tuple(index["notes"]))
@@ -62,21 +66,37 @@ def _identity(path: Path) -> str:
     return f"2 {path.resolve()} {status.st_size} {status.st_mtime_ns}"
 
 
-def _extracted(key: str, folder: Path, extract: Callable[[Path], None]) -> Path:
-    """The folder below `folder` that `extract` filled for this key, now or before: whole, or not there."""
+def _extracted(video: Path, key: str, folder: Path, extract: Callable[[Path], None]) -> Path:
+    """The folder below `folder` that `extract` filled for this key, now or before: whole, or not there.
+
+    The files have the time of the video: frames that are extracted anew, after they were evicted, are the same data.
+    """
     target = folder / hashlib.sha256(key.encode()).hexdigest()[:32]
-    if (target / "index.json").exists():
+    if (target / "index.json").exists() and _kept(target):
         return target
     with clear_disk_errors(target):
         folder.mkdir(parents=True, exist_ok=True)
         draft = Path(tempfile.mkdtemp(dir=folder, prefix=".building-"))
         try:
             extract(draft)
+            stamp = video.stat().st_mtime_ns
+            for file in draft.iterdir():
+                os.utime(file, ns=(stamp, stamp))
             if not target.exists():
                 os.rename(draft, target)
         finally:
             shutil.rmtree(draft, ignore_errors=True)
+    _kept(target)
+    if folder == cache_root() / "videos":
+        make_room(0)
     return target
+
+
+def _kept(target: Path) -> bool:
+    """Whether the frames are whole, held until the process ends: data sets name their files."""
+    if target not in _holds and (held := hold(target)) is not None:
+        _holds[target] = held
+    return (target / "index.json").exists()
 
 
 def _extract_all(path: Path, draft: Path) -> None:
