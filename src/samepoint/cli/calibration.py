@@ -78,9 +78,9 @@ class Calibrate:
 class Convert:
     """Convert a calibration into Anipose's form (docs/multi-camera.md).
 
-    `form`: opencv (a FileStorage file or a folder of them), kalibr (camchain.yaml) or anipose. `metres_per_unit`: of
-    the translations in the file. `size` (WIDTHxHEIGHT) and `fisheye`: what OpenCV's files may not say. `names`: of
-    the cameras, in their order.
+    `form`: opencv (YAML, XML or JSON, or a folder of them; also of EasyMocap, ROS, EuRoC), openpose, multical, kalibr
+    (camchain.yaml) or anipose. `metres_per_unit`: of the translations in the file. `size` (WIDTHxHEIGHT) and
+    `fisheye`: what files may not say. `names`: of the cameras, in their order.
     """
 
     form: tyro.conf.Positional[str]

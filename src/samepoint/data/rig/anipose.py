@@ -15,24 +15,37 @@ from samepoint.errors import DataError
 from samepoint.files import write_whole
 from samepoint.geometry.motions import check_rigid
 from samepoint.text import read_toml
+from samepoint.types import Size
 
 METADATA, UNIT = "metadata", "metres_per_unit"
+NAMES_OF_UNIT = ("units", "unit", "length_unit", "translation_units")
+UNITS = {
+    **dict.fromkeys(("m", "metre", "metres", "meter", "meters"), 1.0),
+    **dict.fromkeys(("cm", "centimetres", "centimeters"), 0.01),
+    **dict.fromkeys(("mm", "millimetre", "millimetres", "millimeter", "millimeters"), 0.001),
+}
+"""Other programs' words, where ours is missing."""
 KEYS = ("name", "size", "matrix", "distortions", "rotation", "translation")
 
 
-def read_calibration(path: Path, metres_per_unit: float | None = None) -> dict[str, Camera]:
-    """The cameras by name, in the file's order; metres, float32. `metres_per_unit` counts before what the file says.
+def read_calibration(
+    path: Path, metres_per_unit: float | None = None, size: Size | None = None
+) -> dict[str, Camera]:
+    """The cameras by name, in the file's order; metres, float32. `metres_per_unit` counts before what the file says,
+    `size` (height, width) where it does not say any. Other metadata is left alone, whatever it is.
 
     A camera is a table whose name begins with cam_ or that holds a matrix; other tables and keys are left alone.
     DataError naming the file, the camera and the key for whatever is missing, wrong or there twice.
     """
     path = Path(path)
     content = read_toml(path)
-    said = content.get(METADATA, {}) if metres_per_unit is None else {UNIT: metres_per_unit}
+    said = content.get(METADATA) if metres_per_unit is None else {UNIT: metres_per_unit}
     scale = _metres_per_unit(said, path)
     cameras: dict[str, Camera] = {}
     for key, table in content.items():
         if key != METADATA and isinstance(table, dict) and (key.startswith("cam_") or "matrix" in table):
+            if size is not None:
+                table = {"size": [size[1], size[0]], **table}
             add_camera(cameras, _camera(table, scale, f"{path}, {key}"), path)
     if not cameras:
         mend = "it has a table [cam_0] with name, size, matrix, distortions, rotation and translation"
@@ -72,7 +85,9 @@ def _camera(table: dict[str, Any], scale: float, where: str) -> Camera:
     where = f"{where} ({name})" if isinstance(name, str) else where
     missing = [key for key in KEYS if key not in table]
     if missing:
-        raise DataError(f"has no {' and no '.join(missing)}", where=where, mend=AGAIN)
+        mend = "samepoint data calibration anipose FILE --size WIDTHxHEIGHT adds it"
+        what = f"has no {' and no '.join(missing)}"
+        raise DataError(what, where=where, mend=mend if missing == ["size"] else AGAIN)
     fisheye = table.get("fisheye", False)
     if not isinstance(fisheye, bool):
         raise DataError(f"fisheye is {fisheye!r}", where=where, mend="write true or false")
@@ -82,7 +97,9 @@ def _camera(table: dict[str, Any], scale: float, where: str) -> Camera:
 
 
 def _metres_per_unit(metadata: Any, path: Path) -> float:
-    scale = metadata.get(UNIT, 1) if isinstance(metadata, dict) else metadata
+    said = metadata if isinstance(metadata, dict) else {}
+    named = next((said[key] for key in NAMES_OF_UNIT if key in said), None)
+    scale = said.get(UNIT, UNITS.get(named.lower(), 1) if isinstance(named, str) else 1)
     good = isinstance(scale, int | float) and not isinstance(scale, bool) and 0 < scale < float("inf")
     if not good:
         mend = "write 1 for metres, 0.001 for millimetres"

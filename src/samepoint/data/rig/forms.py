@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -14,9 +15,24 @@ from samepoint.data.rig.camera_checks import add_camera
 from samepoint.data.rig.kalibr import read_kalibr
 from samepoint.data.rig.opencv_yaml import Missing, read_opencv
 from samepoint.errors import DataError, one_of
+from samepoint.text import read_text
 from samepoint.types import Size
 
-CalibrationForm = Literal["anipose", "kalibr", "opencv"]
+CalibrationForm = Literal["anipose", "kalibr", "opencv", "openpose", "multical"]
+FORMS = (
+    "read are Anipose's TOML (anipose), Kalibr's camchain (kalibr), multical's JSON (multical), OpenPose's XML"
+    " (openpose), and OpenCV's YAML, XML and JSON, also of EasyMocap, ROS and EuRoC (opencv)"
+)
+SUFFIXES: dict[str, tuple[CalibrationForm, ...]] = {
+    ".toml": ("anipose",),
+    ".xml": ("opencv", "openpose"),
+    ".json": ("opencv", "multical"),
+    ".yaml": ("opencv", "kalibr"),
+    ".yml": ("opencv", "kalibr"),
+}
+"""Forms that a file of such a name may have."""
+ALIASES = ("openpose", "multical")
+"""Read as OpenCV's are."""
 
 
 def read_form(
@@ -27,19 +43,40 @@ def read_form(
     fisheye: bool | None = None,
 ) -> dict[str, Camera]:
     """The cameras of a calibration by name. `metres_per_unit`: of its translations (default: as the file says, or 1).
-    `size` and `fisheye` are for OpenCV's files, which may not say them."""
+    `size` (also of Anipose's) and `fisheye` are for files that do not say them. DataError for a file of another form
+    than said; it lists what is read."""
     if form not in get_args(CalibrationForm):
-        raise DataError(one_of("form", form, get_args(CalibrationForm)))
+        raise DataError(one_of("form", form, get_args(CalibrationForm)), mend=FORMS)
     if metres_per_unit is not None and not (0 < metres_per_unit < math.inf):
         what = f"{metres_per_unit:g} metres a unit is not above 0"
         raise DataError(what, mend="give 1 for metres, 0.001 for millimetres")
-    if form == "opencv":
-        return read_opencv(path, Missing(size, metres_per_unit or 1.0, fisheye))
-    if size is not None or fisheye is not None:
-        raise DataError(f"{form} says sizes and lenses itself", mend="leave --size and --fisheye to opencv")
+    other = _likely(Path(path), form)
+    if other is not None:
+        raise DataError(f"is not in the form {form}", where=path, mend=f"give {other}; {FORMS}")
     if form == "kalibr":
+        if size is not None or fisheye is not None:
+            raise DataError("kalibr says sizes and lenses itself", mend="leave --size and --fisheye out")
         return read_kalibr(path, metres_per_unit or 1.0)
-    return read_calibration(path, metres_per_unit)
+    if form == "anipose":
+        if fisheye is not None:
+            raise DataError("anipose says lenses itself", mend="leave --fisheye out")
+        return read_calibration(path, metres_per_unit, size)
+    return read_opencv(path, Missing(size, metres_per_unit or 1.0, fisheye))
+
+
+def _likely(path: Path, form: str) -> str | None:
+    """Another form, where the file's name or its first lines say that it is not `form`."""
+    if not path.is_file():
+        return None
+    suffix = path.suffix.lower()
+    known = SUFFIXES.get(suffix)
+    if known is None:
+        mend = f"give a file that ends in {', '.join(SUFFIXES)}; {FORMS}"
+        raise DataError("is no calibration in a form that is known", where=path, mend=mend)
+    if suffix in (".yaml", ".yml"):
+        chain = re.search(r"^cam0\s*:", read_text(path), re.MULTILINE) is not None
+        known = ("kalibr",) if chain else ("opencv",)
+    return None if form in known or (form in ALIASES and "opencv" in known) else known[0]
 
 
 def renamed(cameras: dict[str, Camera], names: Sequence[str]) -> dict[str, Camera]:

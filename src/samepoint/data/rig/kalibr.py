@@ -20,8 +20,11 @@ from samepoint.geometry.lenses import Lens
 from samepoint.geometry.motions import check_rigid
 
 KEYS = ("camera_model", "intrinsics", "distortion_model", "distortion_coeffs", "resolution")
-FISHEYE = {"radtan": False, "equidistant": True, "equi": True}
-KNOWN = "pinhole with radtan, equidistant (equi) or none"
+FISHEYE = {
+    **dict.fromkeys(("radtan", "radial-tangential", "radial_tangential", "plumb_bob"), False),
+    **dict.fromkeys(("equidistant", "equi", "kannala_brandt"), True),
+}
+KNOWN = "pinhole with radtan (radial-tangential), equidistant (equi) or none"
 
 
 def read_kalibr(path: Path, metres_per_unit: float = 1.0) -> dict[str, Camera]:

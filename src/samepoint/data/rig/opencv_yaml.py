@@ -2,34 +2,39 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
+import torch
 from jaxtyping import Float
 
 from samepoint.data.rig.camera import Camera
 from samepoint.data.rig.camera_checks import add_camera, checked_camera, lens_of, motion_of
+from samepoint.data.rig.opencv_keys import (
+    EXTRINSICS,
+    INVERSE,
+    LENS,
+    MODELS,
+    POSES,
+    SIZES,
+    STRANGE,
+    WIDTHS,
+    Values,
+    find_value,
+    matrices_of,
+    plain_key,
+    plain_keys,
+)
+from samepoint.data.rig.opencv_nested import cameras_inside
 from samepoint.data.rig.opencv_storage import SUFFIXES, Value, read_storage
 from samepoint.errors import DataError
-from samepoint.reading import entries
+from samepoint.geometry.motions import check_rigid
+from samepoint.reading import entries, folders
 from samepoint.types import Size
 
-MATRIX = re.compile(r"(?:camera_?matrix|intrinsic_?matrix|[KM](?=_|\d|$))(?P<end>.*)", re.IGNORECASE)
-LENS = ("distortioncoefficients", "distcoeffs", "distortion", "dist", "d")
-WIDTHS = (("imagewidth", "imageheight"), ("width", "height"), ("w", "h"))
-SIZES = ("imagesize", "size", "resolution")
-POSES = (("rot", "t"), ("r", "t"), ("rvec", "tvec"), ("rotation", "translation"))
-EXTRINSICS = ("extrinsic", "extrinsics", "extrinsicmatrix", "camerafromworld")
-MODELS = {
-    **dict.fromkeys(("plumb_bob", "rational_polynomial", "radtan", "brown"), False),
-    **dict.fromkeys(("fisheye", "equidistant", "equi", "kannala_brandt"), True),
-}
-Values = Mapping[str, Value]
-"""By key in small letters, without "_"."""
+SENSOR = "sensor"
+"""EuRoC's files have this name, each in the folder of its camera."""
 
 
 @dataclass(frozen=True)
@@ -45,29 +50,36 @@ class Missing:
 def read_opencv(path: Path, missing: Missing | None = None) -> dict[str, Camera]:
     """The cameras of one file, or of the files of a folder, by name.
 
-    A file with `camera_matrix` (or cameraMatrix, K) is one camera, named by `camera_name` or the file. Keys that end
-    in a camera's name, as `K_left` or `M1`, make several; files of a folder that have no camera of their own are read
-    together (intrinsics.yml and extrinsics.yml). Poses are camera from world: R and T, rvec and tvec, or a 4x4
-    extrinsic; of two cameras, R and T alone take the first camera's frame (by name), the world, into the second's.
-    DataError naming file, camera and key for what is missing or wrong.
+    A file with `camera_matrix` (or cameraMatrix, K) is one camera, named by `camera_name` or the file (OpenPose: its
+    CameraMatrix of 3x4 is the pose). Keys that end in a camera's name, as `K_left` or `M1`, make several, and so do
+    mappings that have a matrix each (JSON; multical's poses stand beside them); files of a folder that have no camera
+    of their own are read together (intrinsics.yml and extrinsics.yml).
+
+    Poses are camera from world: R and T, rvec and tvec, or a 4x4 extrinsic (its inverse where its name says so). Of
+    two cameras, R and T alone take the first camera's frame (by name), the world, into the second's. DataError naming
+    file, camera and key for what is missing or wrong.
     """
     path, missing = Path(path), missing or Missing()
     cameras: dict[str, Camera] = {}
     together: dict[str, Value] = {}
     for file in _files(path):
         values = read_storage(file)
-        matrices = _matrices(values)
-        if "" in matrices:
-            name = values.get("camera_name", file.stem)
-            add_camera(
-                cameras, _camera(str(name), "", matrices[""], _plain(values), str(file), missing), path
-            )
-        else:
+        inside = cameras_inside(values)
+        for name, table in inside.items():
+            add_camera(cameras, _single(name, table, f"{file}, camera {name}", missing), path)
+        if "" in matrices_of(values):
+            stem = file.parent.name if file.stem == SENSOR else file.stem
+            name = str(values.get("camera_name", stem))
+            add_camera(cameras, _single(name, values, str(file), missing), path)
+        elif not inside:
             _merge(together, values, file)
     for camera in _group(together, path, missing).values():
         add_camera(cameras, camera, path)
     if not cameras:
-        mend = "it has camera_matrix and distortion_coefficients, K_NAME and dist_NAME, or M1 and D1"
+        mend = (
+            "it has camera_matrix and distortion_coefficients, K_NAME and dist_NAME, M1 and D1, or a mapping with K a"
+            " camera"
+        )
         raise DataError("holds no camera", where=path, mend=mend)
     return cameras
 
@@ -76,6 +88,7 @@ def _files(path: Path) -> list[Path]:
     if not path.is_dir():
         return [path]
     files = [p for p in entries(path) if p.suffix.lower() in SUFFIXES]
+    files = files or [p for below in folders(path) for p in entries(below) if p.name == f"{SENSOR}.yaml"]
     if not files:
         mend = "give the calibration's folder or file"
         raise DataError("holds no YAML, XML or JSON file", where=path, mend=mend)
@@ -90,21 +103,11 @@ def _merge(together: dict[str, Value], values: Values, file: Path) -> None:
             raise DataError(f"{key} stands in another file too, with other numbers", where=file, mend=mend)
 
 
-def _matrices(values: Values) -> dict[str, Value]:
-    """Camera matrices by the ends of their keys, as written."""
-    found: dict[str, Value] = {}
-    for key, value in values.items():
-        match = MATRIX.fullmatch(key)
-        if match and isinstance(value, np.ndarray) and value.size == 9:
-            found.setdefault(match["end"], value)
-    return dict(sorted(found.items()))
-
-
 def _group(values: Values, path: Path, missing: Missing) -> dict[str, Camera]:
     """Cameras told apart by the ends of their keys."""
-    matrices, plain = _matrices(values), _plain(values)
+    matrices, plain = matrices_of(values), plain_keys(values)
     if len(matrices) == 2 and not any(_has_pose(plain, end) for end in matrices) and _has_pose(plain, ""):
-        first, second = (f"extrinsic{_plain_key(end)}" for end in matrices)
+        first, second = (f"extrinsic{plain_key(end)}" for end in matrices)
         plain |= {first: np.eye(4), second: _pose(plain, "", str(path), 1.0)}
     cameras: dict[str, Camera] = {}
     for end, matrix in matrices.items():
@@ -113,9 +116,13 @@ def _group(values: Values, path: Path, missing: Missing) -> dict[str, Camera]:
     return cameras
 
 
+def _single(name: str, values: Values, where: str, missing: Missing) -> Camera:
+    return _camera(name, "", matrices_of(values)[""], plain_keys(values), where, missing)
+
+
 def _camera(name: str, end: str, matrix: Value, values: Values, where: str, missing: Missing) -> Camera:
     fisheye = _fisheye(values, end, where) if missing.fisheye is None else missing.fisheye
-    bent = _find(values, LENS, end)
+    bent = find_value(values, LENS, end)
     if bent is None:
         mend = "write four zeros if it bends nothing"
         raise DataError("has no distortion coefficients", where=where, mend=mend)
@@ -125,14 +132,18 @@ def _camera(name: str, end: str, matrix: Value, values: Values, where: str, miss
 
 
 def _pose(values: Values, end: str, where: str, scale: float) -> Float[np.ndarray, "4 4"]:
-    whole = _find(values, EXTRINSICS, end)
-    if whole is not None and np.size(whole) in (12, 16):
-        matrix = np.eye(4)
-        matrix[: np.size(whole) // 4] = np.reshape(whole, (-1, 4))
-        matrix[:3, 3] *= scale
-        return matrix
+    for names, inverse in ((EXTRINSICS, False), (INVERSE, True), (("cameramatrix",), False)):
+        whole = find_value(values, names, end)
+        if whole is not None and np.size(whole) in (12, 16):
+            matrix = np.eye(4)
+            matrix[: np.size(whole) // 4] = np.reshape(whole, (-1, 4))
+            if inverse:
+                check_rigid(torch.from_numpy(matrix), where)
+                matrix = np.linalg.inv(matrix)
+            matrix[:3, 3] *= scale
+            return matrix
     for pair in POSES:
-        rotation, translation = (_find(values, (name,), end) for name in pair)
+        rotation, translation = (find_value(values, (name,), end) for name in pair)
         if rotation is not None and translation is not None:
             return motion_of(rotation, translation, scale, where)
     mend = "write R and T (or rvec and tvec, or a 4x4 extrinsic), or give the folder of intrinsics and extrinsics"
@@ -140,17 +151,17 @@ def _pose(values: Values, end: str, where: str, scale: float) -> Float[np.ndarra
 
 
 def _has_pose(values: Values, end: str) -> bool:
-    whole = _find(values, EXTRINSICS, end) is not None
-    return whole or any(all(_find(values, (name,), end) is not None for name in pair) for pair in POSES)
+    whole = find_value(values, (*EXTRINSICS, *INVERSE), end) is not None
+    return whole or any(all(find_value(values, (name,), end) is not None for name in pair) for pair in POSES)
 
 
 def _width_height(values: Values, end: str, where: str, size: Size | None) -> object:
     for place in dict.fromkeys((end, "")):  # its own, or one for all
         for names in WIDTHS:
-            width, height = (_find(values, (name,), place) for name in names)
+            width, height = (find_value(values, (name,), place) for name in names)
             if width is not None and height is not None:
                 return (width, height)
-        both = _find(values, SIZES, place)
+        both = find_value(values, SIZES, place)
         if both is not None:
             return both
     if size is None:
@@ -159,26 +170,13 @@ def _width_height(values: Values, end: str, where: str, size: Size | None) -> ob
 
 
 def _fisheye(values: Values, end: str, where: str) -> bool:
-    model = _find(values, ("distortionmodel",), end)
-    if isinstance(model, str):
-        if model.lower() not in MODELS:
+    for key in ("distortionmodel", "lensmodel", "cameramodel", "model", "type"):
+        model = find_value(values, (key,), end)
+        known = isinstance(model, str) and model.lower() in MODELS
+        if isinstance(model, str) and not known and (key == "distortionmodel" or model.lower() in STRANGE):
             what = f"the lens model {model!r} is not known"
             raise DataError(what, where=where, mend=f"known are {', '.join(MODELS)}")
-        return MODELS[model.lower()]
-    said = _find(values, ("fisheyemodel", "fisheye"), end)
+        if isinstance(model, str) and known and (MODELS[model.lower()] or key == "distortionmodel"):
+            return MODELS[model.lower()]
+    said = find_value(values, ("fisheyemodel", "fisheye", "isfisheye", "usefisheye"), end)
     return said.lower() in ("true", "yes", "1") if isinstance(said, str) else bool(said)
-
-
-def _find(values: Values, names: tuple[str, ...], end: str) -> Any:
-    """The value of the first of these keys that is there, as numbers or lists; None without."""
-    keys = [name + _plain_key(end) for name in names]
-    value = next((values[key] for key in keys if key in values), None)
-    return value.tolist() if isinstance(value, np.ndarray) else value
-
-
-def _plain(values: Values) -> dict[str, Value]:
-    return {_plain_key(key): value for key, value in values.items()}
-
-
-def _plain_key(key: str) -> str:
-    return key.replace("_", "").lower()
