@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
 import pytest
 from tests.data.flat_scene import CAMERAS, Discs, scan
+from tests.recipes.dots import SMALL, write_dots
 
+from samepoint.data.importers import write_native
+from samepoint.data.open import open_dataset
 from samepoint.data.partners import PairMixture
 from samepoint.data.recording import Moment, Recording, Symmetry
 from samepoint.data.sampling import PairSampling
 from samepoint.data.store import FrameStore
+from samepoint.models.config import NetworkConfig
 from samepoint.recipes.ccl import Ccl
 from samepoint.recipes.don import Don
 from samepoint.recipes.identical_view import IdenticalView
 from samepoint.recipes.mined import Mined
+from samepoint.recipes.s3k import SelfSupervision
+from samepoint.training.settings import TrainingSettings
+from samepoint.workflows import training
 from samepoint.workflows.data_use import data_use
 
 LEFT, RIGHT, FAR = (-0.07, 0.0), (0.07, 0.01), (0.0, 0.09)
@@ -148,3 +156,42 @@ def test_mined(discs):
     assert uses.startswith("3 images of 1 recording, masks of 1 object")
     assert "depth of 3 images" in uses
     assert "poses of 1 object in 2 images" in left
+
+
+def test_labelled_moments_of_a_rig(tmp_path):
+    dataset = open_dataset(write_dots(tmp_path / "train", 5, 3, seed=0))
+    uses, left = told(dataset, SMALL)
+    assert uses == (
+        "3 labelled moments and 2 unlabelled ones of 4 cameras (20 images of 1 recording), labels of 2 keypoints,"
+        " calibrations"
+    )
+    assert left == "nothing, all that was found is used"
+    labels_alone = replace(SMALL, self_supervision=SelfSupervision(weight=0.0))
+    uses, left = told(dataset, labels_alone)
+    assert "3 labelled moments and 0 unlabelled ones" in uses
+    assert left == "moments without labels (--self-supervision.weight is 0)"
+    uses, left = told(dataset, IdenticalView())
+    assert "camera poses of 20 images" in left
+    assert "labels of keypoints in 3 moments (s3k learns from them)" in left
+
+
+def test_a_training_says_it_and_keeps_it(discs, tmp_path, monkeypatch):
+    class Stopped(Exception):
+        pass
+
+    def stop(*_):
+        raise Stopped
+
+    monkeypatch.setattr(training, "on_devices", stop)
+    data, out = tmp_path / "data", tmp_path / "run"
+    write_native(discs.dataset(discs.scan("log", {1: LEFT}, 5)), data)
+    said = []
+    don = Don(network=NetworkConfig("resnet10t", dim=8, width=8), sampling=PairSampling(pairs=1, points=8))
+    settings = TrainingSettings(steps=1, device="cpu", workers=0)
+    with pytest.raises(Stopped):
+        training.train(don, data, out, settings, init="random", say=said.append)
+    assert said[0].startswith("uses: ")
+    assert "masks of 1 object (points on masks, background replaced)" in said[0]
+    assert said[1].startswith("not used: ")
+    config = json.loads((out / "config.json").read_text())["data"]
+    assert said == [f"uses: {', '.join(config['uses'])}", f"not used: {'; '.join(config['not_used'])}"]
