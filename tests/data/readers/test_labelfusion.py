@@ -12,6 +12,7 @@ from samepoint.data.importers import write_native
 from samepoint.data.mesh import load_mesh
 from samepoint.data.readers.bop import read_bop
 from samepoint.data.readers.labelfusion import is_labelfusion, read_labelfusion
+from samepoint.data.readers.pose_times import PoseTiming
 from samepoint.errors import DataError
 from samepoint.geometry.cameras import project
 from samepoint.geometry.motions import invert, transform
@@ -333,3 +334,39 @@ def test_import(log, tmp_path):
         a, b = decode_view(mine), decode_view(theirs)
         assert np.array_equal(a.depth, b.depth)
         assert np.array_equal(a.labels, b.labels)
+
+
+def test_poses_between_two_entries_and_what_is_said(log, tmp_path):
+    images = log / "images"
+    (images / "0000000002_utime.txt").write_text(str(START + 16_683))
+    (images / "0000000003_utime.txt").write_text(str(START + 2 * 33_366 + 60_000))
+    (images / "0000000001_depth.png").unlink()
+    name = f"{log.name}: "
+    notes = read(log, tmp_path).notes
+    assert notes[0].startswith(
+        f"{name}posegraph.posegraph: 1 of 3 images have no pose (none within 0.05 s), the pose taken for the others"
+    )
+    assert notes[1:] == (
+        f"{name}1 of 3 images have no depth image",
+        f"{name}1 of 3 images have no objects: none of their poses is of their time",
+    )
+    data = read_labelfusion(log, tmp_path / "between", PoseTiming(interpolate_poses=True))
+    first, second, third = data.views()
+    torch.testing.assert_close(
+        first.world_from_camera, torch.from_numpy(camera(0)).float(), atol=1e-5, rtol=0
+    )
+    torch.testing.assert_close(
+        second.world_from_camera, torch.from_numpy(camera(0.5)).float(), atol=1e-4, rtol=0
+    )
+    assert third.world_from_camera is None
+    assert len(second.placements) == 2
+    assert data.notes[0].startswith(
+        f"{name}posegraph.posegraph: 1 of 3 images have a pose between two entries"
+    )
+
+
+def test_numbers_of_any_length_in_natural_order(log, tmp_path):
+    for path in list((log / "images").iterdir()):
+        number, _, kind = path.name.partition("_")
+        path.rename(path.with_name(f"{int(number) * 5}_{kind}"))
+    assert [v.image.name for v in read(log, tmp_path).views()] == ["5_rgb.png", "10_rgb.png", "15_rgb.png"]
