@@ -64,7 +64,7 @@ def test_nothing_to_find_is_said(run: Path, photo: Path, tmp_path: Path) -> None
     with pytest.raises(RunError, match=r"none\.sqlite: there is no such keypoint database"):
         find_in_files(run, [photo], keypoints=tmp_path / "none.sqlite")
     load(run).remember("a", photo, (1.0, 2.0))
-    with pytest.raises(DataError, match="no such image"):
+    with pytest.raises(DataError, match="this image does not exist"):
         find_in_files(run, [photo, tmp_path / "none.png"])
 
 

@@ -233,7 +233,7 @@ def test_where_a_lens_bends_back_nothing_is_projected(lens):
         ({"left": np.zeros((192, 256, 3))}, "camera 'left' is unknown; choose one of: cam0, cam1, cam2"),
         ({"cam1": np.zeros((50, 256, 3))}, "this image is 256x50, camera cam1 is calibrated for 256x192"),
         ({"cam1": np.zeros((192, 256))}, "camera cam1: an array of shape .192, 256. is grey"),
-        ({"cam1": "nowhere.png"}, r"nowhere\.png: there is no such image"),
+        ({"cam1": "nowhere.png"}, r"nowhere\.png: this image does not exist"),
     ],
 )
 def test_bad_input_is_one_line(change, line):

@@ -215,7 +215,7 @@ def test_what_cannot_be_read_is_an_error(scene, tmp_path):
         examine(tmp_path / "none")
     root = shutil.copytree(scene, tmp_path / "boxes")
     (root / "pose" / "0003.txt").write_text("nothing")
-    with pytest.raises(DataError, match="is not a pose"):
+    with pytest.raises(DataError, match="among its numbers"):
         examine(root)
 
 
