@@ -116,3 +116,15 @@ def test_depth_of_another_size_with_its_own_camera_matrix(tmp_path):
     assert known[:, 4:12].all()
     assert not known[:, :3].any()
     assert not known[:, 13:].any()
+
+
+@pytest.mark.parametrize("greatest", [200, 5000, 65535])
+def test_pgm_as_written(tmp_path, greatest):
+    values = np.arange(48).reshape(6, 8) * 4
+    data = values.astype("u1" if greatest < 256 else ">u2").tobytes()
+    (tmp_path / "d.pgm").write_bytes(f"P5\n# made by hand\n8 6\n{greatest}\n".encode() + data)
+    assert np.array_equal(depth_values(tmp_path / "d.pgm"), values)
+    assert decode_depth(DepthFile(tmp_path / "d.pgm", 0.001))[0].dtype == np.uint16
+    (tmp_path / "d.pgm").write_bytes(b"P5\n8 6\n5000\n123")
+    with pytest.raises(DataError, match=r"d\.pgm: this depth image is damaged"):
+        depth_values(tmp_path / "d.pgm")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from samepoint.types import Size
 
 ARRAYS = frozenset({".npy", ".npz", ".exr", ".pfm"})
 """Files that hold numbers, and no image that Pillow opens."""
+PGM = re.compile(rb"P5\s+(?:#.*\n\s*)*(\d+)\s+(?:#.*\n\s*)*(\d+)\s+(?:#.*\n\s*)*(\d+)\s")
 NAMES = ("depth", "depths", "depth_map", "depthmap", "z", "distance_to_image_plane", "arr_0", "v", "r", "y")
 """Of the arrays of an .npz or the channels of an EXR, the first of these, capitals or not, is the depth. Of channels
 that are called LAYER.NAME the layer counts too: Blender writes ViewLayer.Depth.Z, Isaac R."""
@@ -40,7 +42,7 @@ def decode_depth(depth: DepthFile) -> tuple[UInt16[np.ndarray, "h w"], float]:
 
 def depth_values(path: Path) -> Shaped[np.ndarray, "h w"]:
     """What a depth file holds, in its own numbers and unit. DataError for more than one channel."""
-    readers = {".npy": _npy, ".npz": _npz, ".exr": _exr, ".pfm": _pfm}
+    readers = {".npy": _npy, ".npz": _npz, ".exr": _exr, ".pfm": _pfm, ".pgm": _pgm}
     reader = readers.get(path.suffix.lower())
     values = np.asarray(load_image(path, "depth image")) if reader is None else reader(path)
     if values.ndim == 3 and 1 in (values.shape[0], values.shape[2]):
@@ -129,5 +131,20 @@ def _pfm(path: Path) -> np.ndarray:
         if kind != b"Pf":
             raise ValueError("not of one channel")
         return values.reshape(height, width)[::-1].astype(np.float32)
+    except (OSError, ValueError) as error:
+        raise unreadable(path, "depth image", error) from error
+
+
+def _pgm(path: Path) -> np.ndarray:
+    """The numbers as written; Pillow stretches them so that the greatest one declared becomes 65535."""
+    try:
+        content = path.read_bytes()
+        head = PGM.match(content)
+        if head is None:
+            raise ValueError("no binary PGM")
+        width, height, greatest = map(int, head.groups())
+        kind = np.dtype(">u2" if greatest > 255 else "u1")
+        values = np.frombuffer(content, kind, count=width * height, offset=head.end())
+        return values.reshape(height, width).astype(kind.newbyteorder("="))
     except (OSError, ValueError) as error:
         raise unreadable(path, "depth image", error) from error
