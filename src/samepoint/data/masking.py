@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import cv2
@@ -22,6 +23,8 @@ def read_mask(path: Path, image: Path) -> Bool[np.ndarray, "h w"]:
 
     Raises DataError if it has another size, and what `check_mask` raises.
     """
+    if not os.path.lexists(path):
+        raise DataError("this mask does not exist", where=path, mend="check the path")
     size = image_size(image)
     as_stored = path in turning_of([(image, path)]).as_stored
     mask = placement_mask(image, Placement(1, mask=path, as_stored=as_stored), size)
