@@ -16,6 +16,7 @@ from samepoint.data.rig.anipose import check_free, write_calibration
 from samepoint.data.rig.camera import Camera
 from samepoint.data.rig.charuco import calibrate
 from samepoint.data.rig.charuco_board import Board
+from samepoint.data.rig.charuco_images import with_first_marker
 from samepoint.data.rig.charuco_quality import CalibrationQuality, check_quality
 from samepoint.data.rig.forms import read_form, renamed
 from samepoint.errors import DataError
@@ -47,7 +48,8 @@ class Calibrate:
     """Calibrate cameras by images of a ChArUco board: `images`/CAMERA/MOMENT.png, one name for one moment.
 
     `board`: squares along both edges, as 7x5. `square`, `marker`: their edges in metres, measured on the print.
-    `legacy`: a board made by OpenCV before 4.6. `fisheye`: wide lenses. `force`: write it even if the error is large.
+    `legacy`: a board made by OpenCV before 4.6. `first_id`: the number of the board's first marker; without it, it is
+    found in the images. `fisheye`: wide lenses. `force`: write it even if the error is large.
     """
 
     images: tyro.conf.Positional[Path]
@@ -57,12 +59,17 @@ class Calibrate:
     out: Path
     dictionary: str = "DICT_5X5_100"
     legacy: bool = False
+    first_id: int | None = None
     fisheye: bool = False
     force: bool = False
 
     def run(self) -> None:
         check_free(self.out)
-        board = Board(*self.board, self.square, self.marker, self.dictionary, self.legacy)
+        board = Board(*self.board, self.square, self.marker, self.dictionary, self.legacy, self.first_id or 0)
+        if self.first_id is None:
+            board = with_first_marker(self.images, board)
+            if board.first:
+                print(f"the markers of the board begin at {board.first} (--first-id {board.first})")
         cameras, quality = calibrate(self.images, board, self.fisheye, _progress)
         for line in [*quality_lines(cameras, quality), *distance_lines(cameras, "--square is in metres")]:
             print(line)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -13,7 +14,8 @@ from tests.data.rig.drawn_board import BOARD, MATRICES, Painter, draw_rig, lense
 from samepoint.cli.main import run
 from samepoint.data.rig.anipose import read_calibration
 from samepoint.data.rig.charuco import calibrate
-from samepoint.data.rig.charuco_board import Board, check_board, find
+from samepoint.data.rig.charuco_board import Board, check_board, find, first_marker
+from samepoint.data.rig.charuco_images import look, with_first_marker
 from samepoint.data.rig.charuco_quality import check_quality
 from samepoint.errors import DataError
 
@@ -252,7 +254,7 @@ def test_the_command(images, tmp_path, capsys, monkeypatch):
             ["calibration", "matlab", "file"],
             "form 'matlab' is unknown; choose one of: anipose, kalibr, opencv",
         ),
-        (["calibration", "anipose", "file", "--size", "3x3"], "leave --size and --fisheye to opencv"),
+        (["calibration", "kalibr", "file", "--size", "3x3"], "leave --size and --fisheye out"),
         (["calibration", "anipose", "file", "--metres-per-unit", "-1"], "-1 metres a unit is not above 0"),
     ],
 )
@@ -278,3 +280,56 @@ def test_where_nothing_can_be_written(tmp_path, capsys):
     ):
         assert run(["data", "calibrate", str(tmp_path), *OPTIONS, "--out", str(out)]) == 2
         assert line in capsys.readouterr().err
+
+
+OFFSET = Board(7, 5, 0.03, 0.022, first=17)
+
+
+def seen(board, moments=3):
+    """A board alone in front of a camera, in several poses."""
+    painter = Painter(board, MATRICES[False][0], np.zeros(4), (480, 640))
+    found = []
+    for turn in np.linspace(-0.3, 0.3, moments):
+        pose = np.eye(4)
+        pose[:3, :3] = cv2.Rodrigues(np.array([turn, 0.2, 0.1]))[0]
+        pose[:3, 3] = (-0.1, -0.07, 0.3)
+        found.append(painter.draw(pose))
+    return found
+
+
+@pytest.mark.parametrize("first", [0, 5, 17])
+def test_the_first_marker_is_found_by_how_the_markers_lie(first):
+    found = [find(BOARD, grey) for grey in seen(replace(BOARD, first=first))]
+    assert first_marker(BOARD, found) == first
+
+
+def test_corners_of_a_board_whose_markers_begin_later():
+    """The same corners as those of the board that begins at 0."""
+    (grey,), (plain,) = seen(OFFSET, 1), seen(BOARD, 1)
+    found, wanted = find(OFFSET, grey), find(BOARD, plain)
+    assert found.ids.tolist() == wanted.ids.tolist() == list(range(24))
+    assert np.abs(found.uv - wanted.uv).max() < 0.2
+    assert found.marker_ids.min() == 17
+
+
+def test_a_board_that_begins_elsewhere_than_said(tmp_path, capsys):
+    for k, grey in enumerate(seen(OFFSET)):
+        for camera in ("left", "right"):
+            (tmp_path / camera).mkdir(exist_ok=True)
+            cv2.imwrite(str(tmp_path / camera / f"{k}.png"), grey)
+    with pytest.raises(DataError, match="they fit --board 7x5 --dictionary DICT_5X5_100 --first-id 17"):
+        look(tmp_path, BOARD)
+    assert with_first_marker(tmp_path, BOARD) == OFFSET
+    assert with_first_marker(tmp_path, replace(BOARD, dictionary="DICT_4X4_50")).first == 0
+    out = tmp_path / "out.toml"
+    assert run(["data", "calibrate", str(tmp_path), *OPTIONS, "--out", str(out)]) == 2  # too few images
+    assert "begin at 17 (--first-id 17)" in capsys.readouterr().out
+    with pytest.raises(DataError, match="they fit --board 7x5 --dictionary DICT_5X5_100 --first-id 17"):
+        look(tmp_path, replace(BOARD, first=14))
+
+
+def test_a_first_marker_that_no_board_has():
+    with pytest.raises(DataError, match="up to number 106, DICT_5X5_100 fewer"):
+        Board(7, 5, 0.03, 0.022, first=90)
+    with pytest.raises(DataError, match="-1 is the number of no marker"):
+        Board(7, 5, 0.03, 0.022, first=-1)

@@ -47,7 +47,8 @@ def _quiet() -> Iterator[None]:
 @dataclass(frozen=True)
 class Board:
     """`columns` and `rows` count squares; `square` and `marker` are lengths of edges in metres; `legacy`: boards with
-    an even number of rows made by OpenCV before 4.6 begin with a white square. DataError for what no board is."""
+    an even number of rows made by OpenCV before 4.6 begin with a white square; `first`: the number of the first
+    marker, of boards of a set. DataError for what no board is."""
 
     columns: int
     rows: int
@@ -55,6 +56,7 @@ class Board:
     marker: float
     dictionary: str = "DICT_5X5_100"
     legacy: bool = False
+    first: int = 0
 
     def __post_init__(self) -> None:
         if self.dictionary not in DICTIONARIES:
@@ -67,10 +69,12 @@ class Board:
             raise DataError(
                 what, mend="give the lengths of a marker and of a square in metres, such as 0.022, 0.03"
             )
-        if self.markers > len(self.markings.bytesList):
-            what = (
-                f"a board of {self.columns}x{self.rows} has {self.markers} markers, {self.dictionary} fewer"
-            )
+        if self.first < 0:
+            raise DataError(f"{self.first} is the number of no marker", mend="the first of a dictionary is 0")
+        if self.first + self.markers > len(self.markings.bytesList):
+            last = f", up to number {self.first + self.markers - 1}" if self.first else ""
+            board = f"a board of {self.columns}x{self.rows} has {self.markers} markers"
+            what = f"{board}{last}, {self.dictionary} fewer"
             raise DataError(what, mend="give the dictionary that the board was made with")
 
     @property
@@ -83,8 +87,9 @@ class Board:
 
     @functools.cached_property
     def opencv(self) -> cv2.aruco.CharucoBoard:
+        size, ids = (self.columns, self.rows), np.arange(self.first, self.first + self.markers)
         with _quiet():
-            board = cv2.aruco.CharucoBoard((self.columns, self.rows), self.square, self.marker, self.markings)
+            board = cv2.aruco.CharucoBoard(size, self.square, self.marker, self.markings, ids)
             board.setLegacyPattern(self.legacy)
         return board
 
@@ -108,11 +113,13 @@ class Board:
     def options(self) -> str:
         """The board as it is written on the command line, without lengths."""
         legacy = " --legacy" if self.legacy else ""
-        return f"--board {self.columns}x{self.rows} --dictionary {self.dictionary}{legacy}"
+        first = f" --first-id {self.first}" if self.first else ""
+        return f"--board {self.columns}x{self.rows} --dictionary {self.dictionary}{legacy}{first}"
 
     def __str__(self) -> str:
         legacy = "legacy " if self.legacy else ""
-        return f"{legacy}board of {self.columns}x{self.rows} squares and {self.dictionary}"
+        first = f" from marker {self.first}" if self.first else ""
+        return f"{legacy}board of {self.columns}x{self.rows} squares and {self.dictionary}{first}"
 
 
 @dataclass(frozen=True)
@@ -174,12 +181,13 @@ def _edge(corners: Float[np.ndarray, "m 4 2"]) -> float:
 def lies_as_printed(board: Board, found: Found) -> float | None:
     """The share of the markers that lie as on the board, as far as a plane seen by a lens goes; None if they are too
     few to say. Markers that the board does not have are in no place."""
-    known = found.marker_ids < board.markers
-    if known.sum() < FEW_MARKERS:
+    if len(found.marker_ids) < FEW_MARKERS:
         return None
-    places = np.array(board.opencv.getObjPoints(), dtype=np.float64)[found.marker_ids[known], :, :2].reshape(
-        -1, 2
-    )
+    numbers = found.marker_ids - board.first
+    known = (numbers >= 0) & (numbers < board.markers)
+    if known.sum() < FEW_MARKERS:
+        return 0.0 if board.first else None
+    places = board.marker_corners[numbers[known], :, :2].reshape(-1, 2)
     uv = found.marker_uv[known].reshape(-1, 2)
     side = float(
         np.median(np.linalg.norm(found.marker_uv[known][:, 0] - found.marker_uv[known][:, 1], axis=-1))
@@ -195,7 +203,9 @@ def check_board(board: Board, found: Sequence[Found], where: object) -> None:
     strange = [one for one in enough if (lies_as_printed(board, one) or 0.0) < FITS]
     if not enough or len(strange) * 2 < len(enough):
         return
-    likely = next(_other_boards(board, strange[:8]), None)
+    first = first_marker(board, strange)
+    shifted = replace(board, first=first) if first not in (None, board.first) else None
+    likely = shifted or next(_other_boards(board, strange[:8]), None)
     if likely is not None:
         what = f"the markers do not lie as on a {board}"
         raise DataError(what, where=where, mend=f"they fit {likely.options()}")
@@ -203,7 +213,7 @@ def check_board(board: Board, found: Sequence[Found], where: object) -> None:
 
 def _other_boards(board: Board, found: Sequence[Found]) -> Iterator[Board]:
     """Boards on which all these markers lie where they are seen; of rows, as few as there must be."""
-    highest = max(int(one.marker_ids.max()) for one in found)
+    highest = max(int(one.marker_ids.max()) for one in found) - board.first
     for columns in sorted(range(3, LIKELY), key=lambda count: abs(count - board.columns)):
         fewest = max(3, -(-2 * (highest + 1) // columns))
         for rows in (fewest, fewest + 1):
@@ -214,6 +224,29 @@ def _other_boards(board: Board, found: Sequence[Found]) -> Iterator[Board]:
                     continue  # more markers than the dictionary has
                 if all((lies_as_printed(other, one) or 0.0) >= FITS for one in found):
                     yield other
+
+
+def first_marker(board: Board, found: Sequence[Found]) -> int | None:
+    """The number at which the markers of the printed board begin, by how they lie in most of these images; that of
+    `board` where they fit it, or show too little. None if no number fits."""
+    enough = [one for one in found if len(one.marker_ids) >= FEW_MARKERS]
+    if not enough or _fit(board, enough):
+        return board.first
+    numbers = np.concatenate([one.marker_ids for one in enough])
+    seen, counts = np.unique(numbers, return_counts=True)
+    sure = seen[counts > 1] if len(enough) > 1 else seen  # one that is seen once may be a chance find
+    if not len(sure):
+        return None
+    low, high = int(sure.min()), int(sure.max())
+    last = len(board.markings.bytesList) - board.markers
+    tried = range(max(0, high - board.markers + 1), min(low, last) + 1)
+    return next((first for first in tried if _fit(replace(board, first=first), enough)), None)
+
+
+def _fit(board: Board, found: Sequence[Found]) -> bool:
+    """Whether in most images the markers lie as on the board."""
+    shares = [lies_as_printed(board, one) for one in found]
+    return sum(bool(share is not None and share >= FITS) for share in shares) * 2 > len(shares)
 
 
 def other_dictionary(board: Board, images: Sequence[UInt8[np.ndarray, "h w"]]) -> str | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import cv2
@@ -11,11 +11,21 @@ import numpy as np
 from jaxtyping import Float, UInt8
 
 from samepoint.data.decode import IMAGE_SUFFIXES, decode_image
-from samepoint.data.rig.charuco_board import FEW_MARKERS, Board, Found, check_board, find, other_dictionary
+from samepoint.data.rig.charuco_board import (
+    FEW_MARKERS,
+    Board,
+    Found,
+    check_board,
+    find,
+    first_marker,
+    other_dictionary,
+)
 from samepoint.errors import DataError
 from samepoint.reading import entries, folders
 from samepoint.types import Size
 
+SAMPLE = 12
+"""Images, evenly spread, by which the number of the first marker is found."""
 FEWEST_CORNERS = 6
 """In an image with fewer the board is not taken for seen."""
 Progress = Callable[[str, int, int], None]
@@ -51,6 +61,15 @@ def look(path: Path, board: Board, progress: Progress | None = None) -> dict[str
             mend = "take sharp, well lit images of it with this camera, or leave the folder out"
             raise DataError(what, where=path / name, mend=mend)
     return good
+
+
+def with_first_marker(path: Path, board: Board) -> Board:
+    """The board with the number of its first marker, as some images of a folder (see `look`) show it."""
+    files = [file for camera in _files(Path(path)).values() for file in camera.values()]
+    step = np.linspace(0, len(files) - 1, min(len(files), SAMPLE)).round().astype(int)
+    found = [find(board, read_grey(files[index])) for index in step]
+    first = first_marker(board, found)
+    return board if first is None else replace(board, first=first)
 
 
 def _files(path: Path) -> dict[str, dict[str, Path]]:
@@ -121,8 +140,12 @@ def _say_why(path: Path, seen: list[Found], board: Board) -> None:
     if markers:
         what += f", but {markers} of {len(seen)} show some of its markers"
         mend = (
-            "bring the whole board closer, sharp and flat, and check --board, --square, --marker and --legacy"
+            "bring the whole board closer, sharp and flat, and check --board, --square, --marker, --legacy and"
+            " --first-id"
         )
+        first = first_marker(board, seen)
+        if first not in (None, board.first):
+            mend = f"they begin at number {first}: --first-id {first}"
         raise DataError(what, where=path, mend=mend)
     files = [file for camera in _files(path).values() for file in list(camera.values())[:3]]
     other = other_dictionary(board, [read_grey(file) for file in files[:12]])
