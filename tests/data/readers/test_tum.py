@@ -123,7 +123,9 @@ def test_association():
 
 
 def test_what_has_no_depth_or_pose_is_said(folder):
-    depth, poses, unused = read_tum(folder).notes
+    notes = read_tum(folder).notes
+    assert len(notes) == 3, notes
+    depth, poses, unused = notes
     assert depth.startswith(
         "depth.txt: 1 of 4 images have no depth image (none within 0.02 s), the depth image"
     )

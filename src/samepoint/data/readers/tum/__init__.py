@@ -75,7 +75,8 @@ def read_tum(source: Path, timing: PoseTiming | None = None) -> Dataset:
     )
     dataset = Dataset(root, (Recording(root.absolute().name, "scan", moments),))
     reasons = {root / "depth": f"not in the list, or no colour image has one within {WITHIN:g} s"}
-    return noted(dataset, notes=[*far, *notes], reasons=reasons)
+    read = [path for path in (poses_file(root),) if path is not None]
+    return noted(dataset, also=read, notes=[*far, *notes], reasons=reasons)
 
 
 def _depths(root: Path, lists: TumLists, metres_per_unit: float) -> tuple[list[DepthFile | None], list[str]]:
