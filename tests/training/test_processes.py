@@ -14,6 +14,7 @@ from torch import nn
 from samepoint.errors import DataError, RunError
 from samepoint.training.checkpoint import read_checkpoint
 from samepoint.training.engine import Trainer
+from samepoint.training.keeping import Measure
 from samepoint.training.loader import generator_for
 from samepoint.training.log import read_log
 from samepoint.training.plan import Part, Stage
@@ -69,10 +70,17 @@ def toy():
     return nn.Sequential(nn.Linear(4, 8), nn.Tanh(), nn.Linear(8, 1))
 
 
-def fit(fabric, settings, run, objective, resume=False):
+def fit(fabric, settings, run, objective, resume=False, measure=None):
     run.mkdir(exist_ok=True)
     stage = Stage("only", (Part("numbers", Numbers(), objective),))
-    return Trainer(fabric, toy(), (stage,), settings, run, {"method": "toy"}).fit(resume=resume)
+    return Trainer(fabric, toy(), (stage,), settings, run, {"method": "toy"}, measure).fit(resume=resume)
+
+
+def nearness(network):
+    """Measured in the first process alone."""
+    assert os.environ["LOCAL_RANK"] == "0"
+    batch = torch.ones(3, 4)
+    return {"sums": (-(network(batch) - batch.sum(1, keepdim=True)).abs()[:, 0]).tolist()}
 
 
 def test_two_processes_take_the_mean_of_their_gradients(tmp_path):
@@ -107,6 +115,15 @@ def test_a_killed_run_of_two_processes_resumes_to_the_same_weights(tmp_path):
     whole, killed = (read_checkpoint(tmp_path / name)["network"] for name in ("whole", "killed"))
     for name in whole:
         assert torch.equal(whole[name], killed[name])
+
+
+def test_the_first_process_measures_and_says_what_is_kept(tmp_path):
+    settings = replace(SETTINGS, steps=12)
+    measure = Measure(nearness, "three sums", known_start=True)
+    told = on_devices(settings, fit, settings, tmp_path, squared, False, measure)["kept"]
+    assert [row["step"] for row in told["candidates"] if row["name"] != "halfway"] == [0, 5, 10, 12]
+    ended = read_checkpoint(tmp_path)
+    assert torch.equal(ended["kept"]["0.weight"], ended["network"]["0.weight"])
 
 
 def test_processes_share_one_clock(tmp_path):

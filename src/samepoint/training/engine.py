@@ -145,11 +145,15 @@ class Trainer:
         if self.measure is None:
             return 0.0
         if self.keeper:
-            alone = _UnderPrecision(self.fabric, self.bare)
-            self.keeper.add(name, self.position.step, alone, self.bare.state_dict())
+            self._score(self.keeper, name)
         self.fabric.barrier()
         self._learning()
         return time.monotonic() - began
+
+    def _score(self, keeper: Keeper, name: Name) -> None:
+        """In the first process alone, and not by way of the network that waits for the others."""
+        alone = _UnderPrecision(self.fabric, self.bare)
+        keeper.add(name, self.position.step, alone, self.bare.state_dict())
 
     def _has_better(self) -> bool:
         """Whether there is something to fall back to when the training fails, in all processes alike."""
@@ -165,7 +169,7 @@ class Trainer:
             if between is not None:
                 last = copied(self.bare.state_dict())
                 self.bare.load_state_dict(between)
-                self._measure("halfway")
+                self._score(self.keeper, "halfway")
                 self.bare.load_state_dict(last)
             kept, self.outcome = self.keeper.choose(failed)
         useless = self.keeper is not None and not self.keeper.usable
