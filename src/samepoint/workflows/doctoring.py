@@ -13,6 +13,7 @@ from samepoint.data.corrections import Corrections, corrected
 from samepoint.data.doctor.cameras import check_intrinsics
 from samepoint.data.doctor.depth import check_along, check_unit, median_depth
 from samepoint.data.doctor.diagnosis import diagnose
+from samepoint.data.doctor.edge_shift import measure_shift
 from samepoint.data.doctor.evidence import Case
 from samepoint.data.doctor.findings import Finding
 from samepoint.data.doctor.footage import Footage, evenly, footage_of, shoot
@@ -22,7 +23,8 @@ from samepoint.data.doctor.overlays import edge_picture, overlays
 from samepoint.data.doctor.poses import check_poses, check_sync
 from samepoint.data.doctor.readings import Reading
 from samepoint.data.doctor.refusals import check_rotations, refused
-from samepoint.data.doctor.registration import FRAMES, LONG_SIDE, check_registration, measure_shift
+from samepoint.data.doctor.registration import FRAMES, LONG_SIDE, check_registration
+from samepoint.data.doctor.shifted_matches import matches_say
 from samepoint.data.doctor.times import check_times
 from samepoint.data.open import open_dataset
 from samepoint.data.readers.multi_camera import is_multi_camera
@@ -121,6 +123,9 @@ def _recording(
     with_depth = [i for i, view in enumerate(whole.views) if view.depth is not None]
     large = shoot(whole, evenly(with_depth, FRAMES), invalid, LONG_SIDE)
     shift = measure_shift(list(large.values()))
+    said = None
+    if shift is not None and shift.width:
+        said = matches_say(case, diagnosis.found, (shift.u / shift.width, shift.v / shift.width))
     unit = next((v.depth.metres_per_unit for v in whole.views if v.depth is not None), None)
     findings = [
         check_rotations(footage),
@@ -129,7 +134,7 @@ def _recording(
         check_unit(diagnosis, median_depth(list(large.values())), unit),
         values,
         check_along(diagnosis),
-        check_registration(shift),
+        check_registration(shift, said),
         check_intrinsics(footage, diagnosis),
         check_masks(footage),
         check_times(footage),

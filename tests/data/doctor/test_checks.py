@@ -12,12 +12,13 @@ from tests.data.doctor import scene as plant
 
 from samepoint.data.doctor.cameras import check_intrinsics
 from samepoint.data.doctor.diagnosis import Diagnosis, diagnose
+from samepoint.data.doctor.edge_shift import measure_shift
 from samepoint.data.doctor.evidence import Case
 from samepoint.data.doctor.footage import Footage, footage_of, shoot
 from samepoint.data.doctor.invalid import check_values, piled_up, with_fitting_depth
 from samepoint.data.doctor.masks import check_masks
 from samepoint.data.doctor.readings import Reading
-from samepoint.data.doctor.registration import check_registration, measure_shift
+from samepoint.data.doctor.registration import check_registration
 from samepoint.data.doctor.times import check_times
 from samepoint.data.open import open_dataset
 from samepoint.data.recording import Placement, View

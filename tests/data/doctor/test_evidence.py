@@ -80,7 +80,7 @@ def test_right_reading(case):
 )
 def test_wrong_readings_score_less(case, reading):
     assert case.weigh(reading).score < 0.85 * case.weigh(Reading()).score
-    assert case.weigh(reading, True).score < 0.85 * case.weigh(Reading(), True).score
+    assert case.weigh(reading, "some").score < 0.85 * case.weigh(Reading(), "some").score
 
 
 def test_points_before_a_surface_are_counted(case):

@@ -11,12 +11,14 @@ from samepoint.data.doctor.diagnosis import Diagnosis
 from samepoint.data.doctor.findings import Finding
 from samepoint.data.doctor.footage import Shot
 from samepoint.data.doctor.poses import without_evidence
-from samepoint.data.plausible import PICTURE
+from samepoint.data.plausible import PICTURE, DepthRange
 
 UNIT, ALONG = "depth unit", "depth along"
 COMMON = (1.0, 0.01, 0.001, 0.0005, 0.00025, 0.0002, 0.0001, 1 / 256)
 """Metres of a depth unit that are in use."""
 RIVAL = 0.8
+POSSIBLE = DepthRange(0.005, 300.0)
+"""Metres between which a median depth is at most unusual: through a magnifier, from the air."""
 
 
 def median_depth(shots: list[Shot]) -> float:
@@ -41,6 +43,8 @@ def check_unit(diagnosis: Diagnosis, median: float, metres_per_unit: float | Non
             return Finding(
                 UNIT, "undecided", f"the median depth is {median:.3g} m, which can be; {_why(blind)}"
             )
+        if POSSIBLE.holds(median):
+            return Finding(UNIT, "undecided", f"the median depth is {median:.3g} m, unusual; {_why(blind)}")
         unit = metres_per_unit * PICTURE.factor(median)
         return Finding(UNIT, "fault", f"the median depth is {median:.3g} m", f"--depth-scale {unit:.6g}")
     evidence = diagnosis.evidence()
@@ -53,6 +57,8 @@ def check_unit(diagnosis: Diagnosis, median: float, metres_per_unit: float | Non
         factor = PICTURE.factor(median)
         world = factor / diagnosis.found.scale
         what = f"depth and poses fit together, but the median depth is {median:.3g} m"
+        if POSSIBLE.holds(median):
+            return Finding(UNIT, "undecided", f"{what}, unusual: from very near, or from the air?")
         mend = f"--depth-scale {metres_per_unit * factor:.6g} --world-scale {world:.6g}"
         return Finding(UNIT, "fault", what, mend)
     if around[rival].score >= RIVAL * evidence.score:

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
-from samepoint.data.doctor.evidence import Case, Evidence
+from samepoint.data.doctor.evidence import ENOUGH_MATCHES, ENOUGH_POINTS, Case, Evidence
 from samepoint.data.doctor.readings import Reading
 
 SCALES = (0.001, 1000.0, 5.0, 0.2, 0.1, 10.0, 0.01, 100.0, 0.5, 2.0, 0.25, 4.0, 1e-4, 1e4)
@@ -20,6 +20,10 @@ BETTER, LEAST = 1.06, 0.01
 """A step must raise the score by this factor and amount."""
 ALIKE = 0.97
 """Of steps whose scores are within this factor of the best, the first is taken."""
+WORSE, FEW_FIT = 0.02, 0.4
+"""A share of the points that agree in depth, by which a step may worsen it; a share of the matches."""
+STILL = 1e6
+"""A scale beside which the camera stands still."""
 GOOD = 0.4
 """A score above which nobody looks for poses and scale that are both wrong."""
 ROUNDS = 3
@@ -54,20 +58,62 @@ def diagnose(case: Case, written: Reading) -> Diagnosis:
     """Searches the readings; deterministic."""
     found = written
     for _ in range(ROUNDS):
-        now = case.weigh(found, True)
+        now = case.weigh(found, "some")
         steps = list(_single_steps(found, case))
-        scores = [case.weigh(step, True).score for step in steps]
+        scores = [case.weigh(step, "some").score for step in steps]
         if max(now.score, *scores) < GOOD:
             double = list(_double_steps(found, case))
-            steps, scores = steps + double, scores + [case.weigh(step, True).score for step in double]
-        best = max(scores)
-        chosen = next((s for s, score in zip(steps, scores) if score >= ALIKE * best), None)
-        if not now.enough or chosen is None or not _better(best, now.score):
-            break
-        if not _better(case.weigh(chosen).score, case.weigh(found).score):
+            steps, scores = steps + double, scores + [case.weigh(step, "some").score for step in double]
+        chosen = _chosen(case, found, steps, scores) if now.enough else None
+        if chosen is None or not _consistently_better(case, chosen, found):
             break
         found = chosen
     return Diagnosis(case, written, found)
+
+
+def _chosen(case: Case, now: Reading, steps: list[Reading], scores: list[float]) -> Reading | None:
+    """The simplest step among those that do about best, if they do better than what is read now."""
+    telling = list(zip(steps, scores, strict=True))
+    while telling:
+        best = max(score for _, score in telling)
+        if not _better(best, case.weigh(now, "some").score):
+            return None
+        chosen = next(step for step, score in telling if score >= ALIKE * best)
+        if not _idle(case, chosen, now) and not _contradicted(case, chosen, now):
+            return chosen
+        telling = [(step, score) for step, score in telling if step != chosen]
+    return None
+
+
+def _consistently_better(case: Case, reading: Reading, than: Reading) -> bool:
+    """On all pairs, and on either half of them."""
+    if not _better(case.weigh(reading).score, case.weigh(than).score):
+        return False
+    if len(case.pairs) < 4:
+        return True
+    return all(case.weigh(reading, half).score > case.weigh(than, half).score for half in ("even", "odd"))
+
+
+def _idle(case: Case, reading: Reading, now: Reading) -> bool:
+    """Whether the reading makes the camera's way so short that frames would agree as well if it only turned. Such a
+    reading always fits where the camera faces a plane, or a print that repeats."""
+    if reading.scale <= now.scale:
+        return False
+    still = case.weigh(replace(reading, scale=reading.scale * STILL)).score
+    return not _better(case.weigh(reading).score, still)
+
+
+def _contradicted(case: Case, reading: Reading, now: Reading) -> bool:
+    """Whether points agree less in depth than now, or matches are all that speaks for the reading and few of them
+    fit: where a print repeats, matches that are a repeat off fit something else."""
+    before, after = case.weigh(now), case.weigh(reading)
+    if before.depth is None or after.depth is None:
+        return False
+    if min(before.depth.seen, after.depth.seen) < ENOUGH_POINTS:
+        return False
+    gained = after.depth.share - before.depth.share
+    few = after.matches >= ENOUGH_MATCHES and after.fit < FEW_FIT * after.matches
+    return gained < -WORSE or (gained < FEW_FIT / 4 and few)
 
 
 def pose_readings(reading: Reading) -> list[Reading]:

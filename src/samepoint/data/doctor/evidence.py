@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Literal
 
 import torch
 from jaxtyping import Int
@@ -20,6 +21,8 @@ ENOUGH_MATCHES = 30
 ENOUGH_POINTS = 300
 SEARCHED_PAIRS, SEARCHED_POINTS = 12, 400
 """What a search over many readings looks at; what it finds is measured again on everything."""
+Share = Literal["all", "some", "even", "odd"]
+"""Which pairs are looked at: "even" and "odd" have no pair in common."""
 
 
 @dataclass(frozen=True)
@@ -86,22 +89,25 @@ class Case:
     def has_depth(self) -> bool:
         return self.surfaces is not None
 
-    def _weigh(self, reading: Reading, quick: bool = False) -> Evidence:
-        """What the pairs say; `quick`: some of them."""
+    def _weigh(self, reading: Reading, share: Share = "all") -> Evidence:
+        """What the pairs of the share say."""
         geometry, matches, surface = self.geometry, self.matches, self.surfaces
         if geometry is None or matches is None:
             return Evidence(None, 0, 0, float("inf"))
-        if quick:
-            geometry, matches, surface = _some(geometry, matches, surface)
+        if share != "all":
+            geometry, matches, surface = _part(share, geometry, matches, surface)
         depth = None if surface is None else agreement(geometry, surface, reading)
         return Evidence(depth, *fitting(geometry, matches, reading))
 
 
-def _some(
-    geometry: Pairs, matches: Matches, surface: Surfaces | None
+def _part(
+    share: Share, geometry: Pairs, matches: Matches, surface: Surfaces | None
 ) -> tuple[Pairs, Matches, Surfaces | None]:
     number = len(geometry.a)
-    keep: Int[Tensor, " k"] = torch.linspace(0, number - 1, min(number, SEARCHED_PAIRS)).round().long()
+    if share == "some":
+        keep: Int[Tensor, " k"] = torch.linspace(0, number - 1, min(number, SEARCHED_PAIRS)).round().long()
+    else:
+        keep = torch.arange(0 if share == "even" else 1, number, 2)
     few = None if surface is None else surface.some(keep, SEARCHED_POINTS)
     return geometry.some(keep), matches.some(keep), few
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
+import torch
 from jaxtyping import UInt16
 
 from samepoint.data.decode import decode_depth, image_size
@@ -21,6 +23,10 @@ MUCH = 0.005
 """Share of the known pixels at which one value is piled up."""
 USUAL = (65535, 65534, 65500, 65000, 32767, 32001, 20000, 10000)
 """Values that makers write for "unknown"."""
+ROUND = (20000, 10000)
+"""Of these, those that a wall may have as well."""
+TURNED = math.radians(1.0)
+"""Views turned by less see a plane that faces one of them at one depth each."""
 LITTLE_KNOWN = 0.02
 
 
@@ -32,8 +38,8 @@ def check_values(footage: Footage) -> tuple[Finding, frozenset[int]]:
     odd = _sizes(footage, numbers)
     if odd is not None:
         return odd, frozenset()
-    arrays, unit = [], 0.001
-    for i in evenly(numbers, FRAMES):
+    arrays, unit, chosen = [], 0.001, evenly(numbers, FRAMES)
+    for i in chosen:
         depth = footage.views[i].depth
         assert depth is not None
         values, unit = decode_depth(depth)
@@ -43,6 +49,12 @@ def check_values(footage: Footage) -> tuple[Finding, frozenset[int]]:
     if piled:
         shares = Counter({v: float(np.mean([np.mean(values == v) for values in arrays])) for v in piled})
         value, share = shares.most_common(1)[0]
+        if (value not in USUAL or value in ROUND) and not _turned(footage, chosen, arrays, value):
+            sentence = (
+                f"the value {value} ({value * unit:.4g} m) fills {share:.0%} of the depth images: it may mean"
+                " unknown, or a plane that faces the camera lies there"
+            )
+            return Finding(CHECK, "undecided", sentence), frozenset()
         sentence = f"the value {value} ({value * unit:.4g} m) fills {share:.0%} of the depth images: it means unknown"
         return Finding(CHECK, "fault", sentence, "write 0 where depth is unknown"), frozenset(piled)
     if known < LITTLE_KNOWN:
@@ -52,6 +64,18 @@ def check_values(footage: Footage) -> tuple[Finding, frozenset[int]]:
     return Finding(
         CHECK, "right", f"{known:.0%} of depth is known, 0 elsewhere; no other value is piled up"
     ), frozenset()
+
+
+def _turned(
+    footage: Footage, chosen: Sequence[int], arrays: Sequence[UInt16[np.ndarray, "_ _"]], value: int
+) -> bool:
+    """Whether views that have the value look in different directions: no plane has one depth in all of them."""
+    axes = [
+        pose[:3, 2]
+        for pose, values in zip((footage.views[i].world_from_camera for i in chosen), arrays, strict=True)
+        if pose is not None and np.mean(values == value) >= MUCH
+    ]
+    return any(float(torch.linalg.cross(one, axes[0]).norm()) > math.sin(TURNED) for one in axes[1:])
 
 
 def piled_up(arrays: Sequence[UInt16[np.ndarray, "_ _"]]) -> list[int]:

@@ -23,27 +23,32 @@ LABELS = 4
 """Values beside 0 that are labels of objects rather than grey levels, at most."""
 ALL = 0.98
 """A mask that covers more is called full."""
+HIDDEN = 0.001
+"""A visible part below which a mask may be empty."""
 JPEG = frozenset({".jpg", ".jpeg"})
 
 
 @dataclass(frozen=True)
 class MaskFile:
-    """`levels`: values other than 0. `between`: share of pixels with other values than 0 and the highest."""
+    """`levels`: values other than 0. `between`: share of pixels with other values than 0 and the highest.
+    `hidden`: the recording itself says that nothing of the object is seen."""
 
     name: str
     levels: int
     between: float
     covered: float
     jpeg: bool
+    hidden: bool
 
 
 def check_masks(footage: Footage) -> Finding:
-    named = [
-        (view.image, placement.mask)
-        for view in footage.views
-        for placement in view.placements
-        if placement.mask is not None and placement.label is None
-    ]
+    named, hidden = [], set()
+    for view in footage.views:
+        for placement in view.placements:
+            if placement.mask is not None and placement.label is None:
+                named.append((view.image, placement.mask))
+                if placement.visible_fraction is not None and placement.visible_fraction < HIDDEN:
+                    hidden.add(placement.mask)
     if not named:
         return Finding(CHECK, "not applicable", "there are no masks")
     chosen = [named[i] for i in evenly(range(len(named)), FILES)]
@@ -54,7 +59,7 @@ def check_masks(footage: Footage) -> Finding:
         sentence = f"{len(other_size)} of {len(chosen)} have another size than their image, {shown[0]} for {shown[1]}"
         names = tuple(mask.name for _, mask in other_size)
         return Finding(CHECK, "fault", sentence, "make each mask as large as its image", names)
-    return _of_values([_read(mask) for _, mask in chosen])
+    return _of_values([_read(mask, mask in hidden) for _, mask in chosen])
 
 
 def _of_values(files: list[MaskFile]) -> Finding:
@@ -74,7 +79,9 @@ def _of_values(files: list[MaskFile]) -> Finding:
         )
         return Finding(CHECK, "fault", sentence, mend, tuple(f.name for f in grey))
     for which, mend in (("empty", "write the objects' masks"), ("full", "check that they are not inverted")):
-        found = [f for f in files if (f.covered == 0 if which == "empty" else f.covered > ALL)]
+        found = [
+            f for f in files if (f.covered == 0 and not f.hidden if which == "empty" else f.covered > ALL)
+        ]
         if len(found) > number / 2:
             sentence = f"{len(found)} of {number} are {which}"
             return Finding(CHECK, "fault", sentence, mend, tuple(f.name for f in found))
@@ -84,7 +91,7 @@ def _of_values(files: list[MaskFile]) -> Finding:
     return Finding(CHECK, "right", f"{number} of two values{kind}, median cover {covered:.1%}, {empty} empty")
 
 
-def _read(path: Path) -> MaskFile:
+def _read(path: Path, hidden: bool) -> MaskFile:
     mask = decode_mask(path)
     covered = float(mask.mean())
     try:
@@ -96,4 +103,4 @@ def _read(path: Path) -> MaskFile:
     levels, counts = np.unique(values, return_counts=True)
     between = float(counts[(levels != 0) & (levels != levels[-1])].sum() / values.size)
     jpeg = path.suffix.lower() in JPEG
-    return MaskFile(path.name, int((levels != 0).sum()), between, covered, jpeg)
+    return MaskFile(path.name, int((levels != 0).sum()), between, covered, jpeg, hidden)

@@ -12,10 +12,10 @@ from jaxtyping import Bool, UInt8
 from samepoint.correspondence.depth import depth_at, known
 from samepoint.data.doctor.agreement import agreement, lifted
 from samepoint.data.doctor.diagnosis import Diagnosis
+from samepoint.data.doctor.edge_shift import Shift, closed, depth_edges
 from samepoint.data.doctor.evidence import Case
 from samepoint.data.doctor.footage import Shot
 from samepoint.data.doctor.readings import Reading
-from samepoint.data.doctor.registration import Shift, closed, depth_edges
 from samepoint.geometry.cameras import project
 from samepoint.geometry.motions import invert, rotation_angle, transform
 from samepoint.geometry.pixels import in_frame, pixel_grid, sample

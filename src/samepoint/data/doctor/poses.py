@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from samepoint.data.doctor.diagnosis import Diagnosis, pose_readings
+from samepoint.data.doctor.evidence import ENOUGH_POINTS
 from samepoint.data.doctor.findings import Finding
 from samepoint.data.doctor.readings import Reading
 
@@ -29,6 +30,8 @@ def check_poses(diagnosis: Diagnosis) -> Finding:
         words = [f"--poses {found.poses}"] * (found.poses != written.poses)
         words += [f"--axes {found.axes}"] * (found.axes != written.axes)
         return Finding(CHECK, "fault", sentence, " ".join(words))
+    if evidence.depth is not None and evidence.depth.seen < ENOUGH_POINTS:
+        return Finding(CHECK, "undecided", "the views hardly overlap: too few points of one lie in another")
     if evidence.depth is not None and evidence.depth.share < NONE_AGREES:
         sentence = f"under no reading of poses and depth do the frames agree: at best {evidence}"
         mend = "check that poses, depth and images belong together and that nothing moved but the camera"

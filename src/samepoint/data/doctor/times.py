@@ -15,6 +15,9 @@ GAP = 10.0
 UNITS = ((1e-3, "milliseconds"), (1e-6, "microseconds"), (1e-9, "nanoseconds"))
 LONG, SHORT = 1000.0, 1e-4
 """Seconds from frame to frame that no camera takes."""
+MINUTE, HOUR = 60.0, 3600.0
+PUNCTUAL = 5.0
+"""Seconds by which a time-lapse may be early or late."""
 SLOW = 10.0
 """Seconds from frame to frame that may as well be milliseconds."""
 
@@ -46,6 +49,11 @@ def check_times(footage: Footage) -> Finding:
 
 def _of_steps(step: np.ndarray, names: list[str]) -> Finding:
     usual = float(np.median(step))
+    whole = MINUTE if usual < 2 * HOUR else HOUR
+    if usual > LONG and bool((np.abs(step - whole * np.rint(step / whole)) < PUNCTUAL).all()):
+        words = "minutes" if whole == MINUTE else "hours"
+        sentence = f"{usual:.4g} s from frame to frame, whole {words}: a time-lapse, or not seconds"
+        return Finding(CHECK, "undecided", sentence)
     if usual > LONG or usual < SHORT:
         unit = next((name for factor, name in UNITS if 1e-3 <= usual * factor <= SLOW), None)
         looks = f": they look like {unit}" if unit else ""
