@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Literal
 
@@ -84,6 +84,7 @@ class Case:
             with_depth = all(self.shots[i].depth is not None for pair in self.pairs for i in pair)
             self.surfaces = surfaces(self.shots, self.pairs) if with_depth else None
         self.weigh = lru_cache(maxsize=None)(self._weigh)
+        self.unmoved = lru_cache(maxsize=None)(self._unmoved)
 
     @property
     def has_depth(self) -> bool:
@@ -98,6 +99,16 @@ class Case:
             geometry, matches, surface = _part(share, geometry, matches, surface)
         depth = None if surface is None else agreement(geometry, surface, reading)
         return Evidence(depth, *fitting(geometry, matches, reading))
+
+    def _unmoved(self, reading: Reading) -> Evidence:
+        """What all pairs say if the camera had not moved at all, and the reading holds otherwise."""
+        geometry, matches = self.geometry, self.matches
+        if geometry is None or matches is None:
+            return Evidence(None, 0, 0, float("inf"))
+        still = replace(geometry, poses=torch.eye(4).expand_as(geometry.poses))
+        read = replace(reading, poses="camera-to-world", axes="opencv", late=0)
+        depth = None if self.surfaces is None else agreement(still, self.surfaces, read)
+        return Evidence(depth, *fitting(still, matches, read))
 
 
 def _part(
