@@ -95,8 +95,8 @@ def _consistently_better(case: Case, reading: Reading, than: Reading) -> bool:
 
 
 def _idle(case: Case, reading: Reading, now: Reading) -> bool:
-    """Whether frames would agree as well if the camera had not moved; or if it only turned, where the reading makes its
-    way shorter. Such a reading always fits where the camera faces a plane, or a print that repeats."""
+    """Whether frames would agree as well if the camera had not moved; or if it only turned, where the reading makes
+    its way shorter. Such a reading always fits where the camera faces a plane, or a print that repeats."""
     score = case.weigh(reading).score
     if case.has_depth and not _better(score, case.unmoved(reading).score):
         return True
