@@ -18,7 +18,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 import torch
 
-from samepoint.bench.machine import commit, machine
+from samepoint.bench.machine import provenance
 from samepoint.correspondence.sampling import sample_descriptors
 from samepoint.correspondence.soft import soft_match
 from samepoint.data.augmentation import Augmentation, change_appearance, random_view
@@ -92,7 +92,8 @@ def main(pairs_file: Path, out: Path, runs: list[Path]) -> None:
             found = {key: round(value, 4) for key, value in signal(network, pairs, temperature).items()}
             rows.append({"run": f"{run.parent.name}/{run.name}", "temperature": temperature, **found})
             print(rows[-1], flush=True)
-    content = {"commit": commit(), "machine": machine(), "rows": rows}
+    said = "python benchmarks/cycle_signal.py PAIRS OUT RUN..."
+    content = {**provenance(said, out, runs=runs), "rows": rows}
     out.write_text(json.dumps(content, indent=1) + "\n")
 
 

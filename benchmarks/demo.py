@@ -9,7 +9,7 @@ import json
 import sys
 from pathlib import Path
 
-from samepoint.bench.machine import commit, machine
+from samepoint.bench.machine import provenance
 
 OUT = Path(__file__).parent / "results" / "demo.json"
 NAMES = {
@@ -27,7 +27,7 @@ def main(folder: Path) -> None:
     found = {name: row for name, row in evaluation["baselines"].items() if "pck" in row}
     rows = {"run": evaluation, **found}
     kept = {name: {key: row[key] for key in KEPT if key in row} for name, row in rows.items()}
-    content = {"command": "make demo", "commit": commit(), "machine": machine(), "training": training}
+    content = provenance("make demo", OUT, runs=[folder / "run"]) | {"metrics": training}
     OUT.write_text(json.dumps({**content, "evaluation": kept}, indent=1) + "\n")
     for name, row in rows.items():
         title = NAMES.get(name, "**Dense Object Nets, minutes of training**")

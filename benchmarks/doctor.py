@@ -1,6 +1,6 @@
 """How often the doctor calls an exact recording wrong, and how often it finds a planted fault.
 
-    python -m benchmarks.doctor [--exact 234] [--planted 18] [--out FILE.json]
+    python -m benchmarks.doctor [--scenes 0 270] [--planted 9] [--name after] [--out FILE.json]
 
 *Exact*: recordings of `exact_scenes`, of 18 textures and six forms; a verdict "fault" is a false alarm. *Planted*:
 each fault of the tests, at their strengths, in scans that show enough to find it (14 views, boxes, 120 to 240 lines),
@@ -10,6 +10,7 @@ one a texture, and in the scene of the tests. A fault counts as found if the che
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import shutil
 import sys
@@ -26,10 +27,10 @@ os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 import cv2
 import numpy as np
 import torch
-from benchmarks.exact_scenes import TEXTURES, Scene, scene, write
+from benchmarks.exact_scenes import Scene, scene, write
 from tests.data.doctor import scene as plant
 
-from samepoint.bench.machine import commit, machine
+from samepoint.bench.machine import provenance
 from samepoint.errors import DataError
 from samepoint.files import write_json
 from samepoint.workflows.doctoring import examine
@@ -93,10 +94,10 @@ def verdicts(root: Path) -> dict[str, Any]:
     return {"verdicts": said, "faults": {f.check: f"{f.sentence} [{f.fix}]" for f in done.faults}}
 
 
-def exact(number: int, folder: Path) -> dict[str, Any]:
-    """False alarms by kind, and all verdicts, over scenes 0 to `number` - 1."""
+def exact(numbers: range, folder: Path) -> dict[str, Any]:
+    """False alarms by kind, and all verdicts, over scenes of these numbers."""
     alarms, said, cases, forms = Counter(), {}, [], Counter()
-    for k in range(number):
+    for k in numbers:
         made = scene(k)
         root = write(made, folder / "exact")
         found = verdicts(root)
@@ -114,7 +115,7 @@ def exact(number: int, folder: Path) -> dict[str, Any]:
             )
             print(cases[-1], flush=True)
     return {
-        "recordings": number,
+        "recordings": len(numbers),
         "forms": dict(forms),
         "with a false alarm": len(cases),
         "false alarms": dict(sorted(alarms.items())),
@@ -185,25 +186,23 @@ def planted(number: int, folder: Path) -> dict[str, Any]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--exact", type=int, default=234)
-    parser.add_argument("--planted", type=int, default=len(TEXTURES))
+    parser.add_argument("--scenes", type=int, nargs=2, default=(0, 270), metavar=("FIRST", "END"))
+    parser.add_argument("--planted", type=int, default=9)
+    parser.add_argument("--name", default="after", help="under which the result stands in the file")
     parser.add_argument("--out", type=Path, default=RESULT)
     settings = parser.parse_args()
     torch.set_num_threads(1)
     cv2.setNumThreads(1)
-    content: dict[str, Any] = {
-        "command": " ".join(["python -m benchmarks.doctor", *sys.argv[1:]]),
-        "commit": commit(),
-        "machine": machine(),
-    }
+    content = provenance(" ".join(["python -m benchmarks.doctor", *sys.argv[1:]]), settings.out)
     started = time.monotonic()
     with tempfile.TemporaryDirectory() as scratch:
-        if settings.exact:
-            content["exact"] = exact(settings.exact, Path(scratch))
+        if settings.scenes[1] > settings.scenes[0]:
+            content["exact"] = exact(range(*settings.scenes), Path(scratch))
         if settings.planted:
             content["planted"] = planted(settings.planted, Path(scratch))
     content["seconds"] = round(time.monotonic() - started)
-    write_json(settings.out, content, indent=1)
+    every = json.loads(settings.out.read_text()) if settings.out.is_file() else {}
+    write_json(settings.out, every | {settings.name: content}, indent=1)
     for part in ("exact", "planted"):
         shown = {k: v for k, v in content.get(part, {}).items() if k not in ("cases", "rows")}
         print(part, shown)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -35,6 +35,7 @@ SIZES = (
 )
 LARGE = ((240, 320), (256, 256), (240, 424), (480, 640))
 SCALES = (0.15, 0.4, 1.0, 1.0, 1.0, 3.0, 12.0)
+EXTREME = 234
 STEPS = (1 / 90, 1 / 30, 0.1, 0.5, 4.0, 60.0, 600.0, 3600.0)
 """Seconds from frame to frame."""
 
@@ -71,7 +72,19 @@ class Scene:
 
 
 def scene(number: int) -> Scene:
-    """The scene of this number: textures go round, the rest is drawn."""
+    """The scene of this number: textures go round, the rest is drawn. From `EXTREME` on they are seen from the air or
+    from very near, from above, with things far before others."""
+    if number < EXTREME:
+        return _ordinary(number)
+    draw = np.random.default_rng(number)
+    path: Path3 = ("above", "above", "wave")[draw.integers(3)]
+    boxes = _boxes(draw, int(draw.integers(1, 5)), float(draw.choice([0.12, 0.45])))
+    scale = float(draw.choice([0.06, 1.0, 100 / 60, 80.0]))
+    form: Form = ("frames", "bop scan")[draw.integers(2)]
+    return replace(_ordinary(number), form=form, path=path, boxes=boxes, scale=scale)
+
+
+def _ordinary(number: int) -> Scene:
     draw = np.random.default_rng(number)
     names = list(TEXTURES)
     forms: tuple[Form, ...] = (

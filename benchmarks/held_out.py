@@ -17,7 +17,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 import torch
 
-from samepoint.bench.machine import commit, machine
+from samepoint.bench.machine import provenance
 from samepoint.data.make_pairs import make_pairs
 from samepoint.data.open import open_dataset
 from samepoint.data.pairs import PairsFile
@@ -68,7 +68,7 @@ def main(out: Path, seed: int, rate: float) -> None:
             pck = " | ".join(f"{row['pck'][k]:.3f}" for k in ("3", "5", "10", "25", "50"))
             print(f"| {row_name} | {pck} | {row['mean_pixel_error']:.0f} |", flush=True)
     command = f"python benchmarks/held_out.py OUT --seed {seed} --lr {rate:g}"
-    content = {"command": command, "commit": commit(), "machine": machine(), "rows": rows}
+    content = {**provenance(command, runs=[out]), "rows": rows}
     (out / "held-out.json").write_text(json.dumps(content, indent=1) + "\n")
 
 

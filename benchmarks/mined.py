@@ -36,7 +36,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from samepoint.bench.machine import commit, machine
+from samepoint.bench.machine import provenance
 from samepoint.correspondence.heatmaps import Resolution, estimate_keypoints
 from samepoint.data.augmentation import Augmentation
 from samepoint.data.make_pairs import make_pairs
@@ -388,7 +388,7 @@ def main() -> None:
     if options.part == "baselines":
         results = baselines(options.data)
     elif options.part == "resolution":
-        content = {"command": command, "commit": commit(), "machine": machine()}
+        content = provenance(command, RESULTS / "mined-resolution.json", runs=[options.out / "mined-0"])
         rows = resolutions(options.out / "mined-0", options.data)
         print(rows)
         write_json(RESULTS / "mined-resolution.json", {**content, "rows": rows}, indent=1)
@@ -401,7 +401,7 @@ def main() -> None:
     if options.only:
         before = json.loads(path.read_text())
         command, results = f"{before['command']}; {command} --only '{options.only}'", before["rows"] | results
-    content: dict[str, Any] = {"command": command, "commit": commit(), "machine": machine()}
+    content = provenance(command, path, runs=[options.out])
     if options.part == "long":
         content["poses"] = poses(cells[0].run, options.data)
         picture(cells[0].run, options.data, options.out / "mined.png")

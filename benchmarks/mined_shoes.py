@@ -28,7 +28,7 @@ import torch
 from mined import SIZE, descriptors_as_colours, mined, network, write_sheet
 from torch import Tensor
 
-from samepoint.bench.machine import commit, machine
+from samepoint.bench.machine import provenance
 from samepoint.data.make_pairs import make_pairs
 from samepoint.data.motion_sampling import own_mask, sights
 from samepoint.data.object_views import Cutting, draw_cut
@@ -203,7 +203,7 @@ def main() -> None:
     picture(runs, options.data, options.out / "shoes.png")
     command = f"python benchmarks/mined_shoes.py PHOTOS DATA OUT --minutes {options.minutes:g}"
     command += f" --parallel {options.parallel}"
-    write_json(RESULT, {"command": command, "commit": commit(), "machine": machine(), "rows": rows}, indent=1)
+    write_json(RESULT, {**provenance(command, RESULT, runs=[options.out]), "rows": rows}, indent=1)
 
 
 if __name__ == "__main__":

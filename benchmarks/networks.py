@@ -23,7 +23,7 @@ from typing import Any
 import timm
 import torch
 
-from samepoint.bench.machine import commit, machine
+from samepoint.bench.machine import provenance
 from samepoint.models import DescriptorNetwork, network_config
 
 RESULTS = Path(__file__).parent / "results" / "networks.json"
@@ -113,7 +113,7 @@ def main() -> None:
     torch.set_num_threads(options.threads)
     torch.set_flush_denormal(True)
     # the commit that runs, not one made meanwhile
-    where = {**machine(), "timm": timm.__version__, "commit": commit()}
+    where = provenance("python benchmarks/networks.py", options.out) | {"timm": timm.__version__}
     rows: list[dict[str, Any]] = []
     for name in options.only:
         for bf16 in (False, True):
@@ -123,7 +123,7 @@ def main() -> None:
             row["step_ratio"] = round(row["step_ms"] / first["step_ms"], 2)
             rows.append(row)
             print(*(f"{value:<28}" if key == "network" else f"{value!s:<10}" for key, value in row.items()))
-    result = {"machine": where, "threads": options.threads, "timer": "process CPU time", "rows": rows}
+    result = {**where, "threads": options.threads, "timer": "process CPU time", "rows": rows}
     options.out.parent.mkdir(parents=True, exist_ok=True)
     part = options.out.with_suffix(".part")
     part.write_text(json.dumps(result, indent=1) + "\n")

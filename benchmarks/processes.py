@@ -20,7 +20,7 @@ import tempfile
 from contextlib import contextmanager
 from pathlib import Path
 
-from samepoint.bench.machine import commit, machine
+from samepoint.bench.machine import provenance
 from samepoint.training.log import read_log
 
 PAIRS = 8
@@ -63,9 +63,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results" / "processes.json")
     options = parser.parse_args()
     result = {
-        "command": "python benchmarks/processes.py",
-        "commit": commit(),
-        "machine": machine(),
+        **provenance("python benchmarks/processes.py", options.out),
         "rows": [],
     }
     for name in ("idle", "busy"):

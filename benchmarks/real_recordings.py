@@ -15,7 +15,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 import torch
 
-from samepoint.bench.machine import commit, machine
+from samepoint.bench.machine import provenance
 from samepoint.data.pairs import PairsFile, read_pairs
 from samepoint.evaluation.evaluate import EvaluationSettings, evaluate
 from samepoint.evaluation.network_predictor import run_predictor, untrained_predictor
@@ -47,7 +47,8 @@ def main(realdata: Path, out: Path, runs: list[Path], sift: bool) -> None:
                     key: row[key] for key in ("pck", "auc_1_100", "mean_pixel_error", "n_points", "n_pairs")
                 }
                 print(name, row_name, {k: round(v, 3) for k, v in row["pck"].items()}, flush=True)
-    content = {"commit": commit(), "machine": machine(), "results": results}
+    said = "python benchmarks/real_recordings.py REALDATA OUT.json RUN..."
+    content = {**provenance(said, out, runs=runs), "results": results}
     out.write_text(json.dumps(content, indent=1) + "\n")
 
 

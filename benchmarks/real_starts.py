@@ -15,7 +15,7 @@ import sys
 from pathlib import Path
 from statistics import fmean
 
-from samepoint.bench.machine import commit, machine
+from samepoint.bench.machine import provenance
 
 TURNED = "--augmentation.rotation 45 --augmentation.translation 0.25"
 WAYS = {
@@ -62,7 +62,7 @@ def main(realdata: Path, out: Path, seeds: list[int], minutes: float) -> None:
     said = f"python benchmarks/real_starts.py REALDATA OUT --minutes {minutes:g} --seeds " + " ".join(
         map(str, seeds)
     )
-    content = {"command": said, "commit": commit(), "machine": machine(), "means": table, "runs": results}
+    content = {**provenance(said, runs=[out]), "means": table, "runs": results}
     (out / "real-starts.json").write_text(json.dumps(content, indent=1) + "\n")
 
 

@@ -36,7 +36,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 import torch
 from fly import write_fly
 
-from samepoint.bench.machine import commit, machine
+from samepoint.bench.machine import provenance
 from samepoint.data.augmentation import Augmentation
 from samepoint.data.rig.tables import LABELS, read_table, write_table
 from samepoint.files import write_json
@@ -347,19 +347,16 @@ def main() -> None:
     how = Machine(given.steps, given.threads, given.device)
     cells = PARTS[given.part](given.data, given.seeds)
     seeds = " ".join(map(str, given.seeds))
-    result: dict[str, Any] = {
-        "command": f"python benchmarks/s3k.py {given.part} DATA OUT --steps {given.steps} --seeds {seeds}",
-        "commit": commit(),
-        "machine": machine(),
-        "rows": [],
-    }
+    command = f"python benchmarks/s3k.py {given.part} DATA OUT --steps {given.steps} --seeds {seeds}"
+    path = RESULTS / f"s3k-{given.part}.json"
+    result: dict[str, Any] = {**provenance(command, path), "rows": []}
     with ProcessPoolExecutor(
         given.parallel, mp_context=get_context("spawn"), max_tasks_per_child=1
     ) as executor:
         for future in [executor.submit(train_cell, cell, given.out, how) for cell in cells]:
             result["rows"].append(future.result())
             print(json.dumps(result["rows"][-1]), flush=True)
-            write_json(RESULTS / f"s3k-{given.part}.json", result, indent=1)
+            write_json(path, result | provenance(command, path, runs=[given.out]), indent=1)
 
 
 if __name__ == "__main__":

@@ -34,7 +34,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from samepoint.bench.machine import commit, machine
+from samepoint.bench.machine import provenance
 from samepoint.correspondence.outcomes import PosedCamera, correspond_by_depth, depth_at
 from samepoint.data.decode import image_size
 from samepoint.data.make_pairs import make_pairs
@@ -404,13 +404,10 @@ def main() -> None:
     else:
         found = {"masks": masks, "occlusion": occlusion, "long": long}[options.what](options.data)
         command = f"{options.what} DATA"
-    content = {
-        "command": f"python benchmarks/scans.py {command}",
-        "commit": commit(),
-        "machine": machine(),
-        **found,
-    }
-    write_json(RESULTS / f"scans-{options.what}.json", json.loads(json.dumps(content)), indent=1)
+    result = RESULTS / f"scans-{options.what}.json"
+    runs = [] if options.out is None else [options.out]
+    content = {**provenance(f"python benchmarks/scans.py {command}", result, runs=runs), **found}
+    write_json(result, json.loads(json.dumps(content)), indent=1)
 
 
 if __name__ == "__main__":

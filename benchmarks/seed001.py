@@ -32,7 +32,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import torch
 
-from samepoint.bench.machine import commit, machine
+from samepoint.bench.machine import provenance
 from samepoint.data.augmentation import Augmentation
 from samepoint.data.make_pairs import make_pairs
 from samepoint.data.open import open_dataset
@@ -358,13 +358,10 @@ def main() -> None:
     for test in tests:
         print_table(rows, test.stem)
     command = f"python benchmarks/seed001.py {options.what} DATA OUT --minutes {options.minutes:g} --seeds"
-    content = {
-        "command": " ".join([command, *map(str, options.seeds), "--parallel", str(options.parallel)]),
-        "commit": commit(),
-        "machine": machine(),
-        "rows": rows,
-    }
-    (RESULTS / f"seed001-{options.what}.json").write_text(json.dumps(content, indent=1) + "\n")
+    result = RESULTS / f"seed001-{options.what}.json"
+    command = " ".join([command, *map(str, options.seeds), "--parallel", str(options.parallel)])
+    content = {**provenance(command, result, runs=[options.out]), "rows": rows}
+    result.write_text(json.dumps(content, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -27,7 +27,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from samepoint.bench.machine import commit, machine
+from samepoint.bench.machine import provenance
 from samepoint.correspondence.depth import depth_at
 from samepoint.data.augmentation import Augmentation
 from samepoint.data.mesh import load_mesh
@@ -239,9 +239,7 @@ def main() -> None:
     command = f"python benchmarks/seed004.py DATA OUT --minutes {options.minutes:g} --seeds " + " ".join(
         map(str, options.seeds)
     )
-    write_json(
-        RESULT, {"command": command, "commit": commit(), "machine": machine(), "rows": results}, indent=1
-    )
+    write_json(RESULT, {**provenance(command, RESULT, runs=[options.out]), "rows": results}, indent=1)
 
 
 def best_sift(asked: list[Question]) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from samepoint.bench.machine import commit, machine
+from samepoint.bench.machine import provenance
 from samepoint.files import write_json
 from samepoint.fusion.frames import PosedFrame, smooth
 from samepoint.fusion.objects import find_objects, within_box
@@ -191,7 +191,7 @@ def _turn(axis: int, angle: float) -> np.ndarray:
 
 
 def main(out: Path) -> None:
-    answers, about = {}, {"machine": machine(), "commit": commit()}
+    answers, about = {}, provenance("python benchmarks/touching.py OUT.json", out)
     for number in range(PAIRS + ALONE * len(FAMILIES)):
         answers[number] = asked(made(number))
         print(number, scans(number)[0], answers[number], flush=True)

@@ -91,6 +91,8 @@ def test_the_run_folder_is_complete(trained):
     assert config["method"] == "don"
     assert config["data"]["fingerprint"]
     assert config["max_size"] == 128
+    assert config["commit"]
+    assert config["command"]
 
 
 @pytest.mark.usefixtures("without_sift")

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import os
 import platform
-import subprocess
-from importlib.metadata import version
+import shlex
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import torch
 
-HERE = Path(__file__).parents[1]
+from samepoint.errors import RunError
+from samepoint.revision import commit
+
+RESULTS = Path(__file__).parents[3] / "benchmarks" / "results"
+"""Published results, where the package runs from a checkout."""
 
 
 def machine() -> dict[str, Any]:
@@ -27,16 +32,47 @@ def machine() -> dict[str, Any]:
     }
 
 
-def commit() -> str:
-    """The commit measured, with "+" if tracked files differ from it; outside a checkout the package's version."""
-    try:
-        head = subprocess.run(
-            ["git", "rev-parse", "HEAD"], cwd=HERE, capture_output=True, text=True, check=True
+def provenance(said: str, result: Path | None = None, *, runs: Iterable[Path] = ()) -> dict[str, Any]:
+    """What stands at the head of a result: command, commit and machine, and the commit and command of every training
+    among `runs` (run folders, or folders that hold some).
+
+    RunError if `result` belongs to the published ones (`benchmarks/results`) and the code, or that of a training, is
+    not what was committed.
+    """
+    found = trainings(runs)
+    head: dict[str, Any] = {"command": said, "commit": commit(), "machine": machine()}
+    if found:
+        head["training"] = found
+    loose = [head["commit"], *(str(one["commit"]) for one in found)]
+    if result is not None and result.resolve().parent == RESULTS and any(c.endswith("+") for c in loose):
+        raise RunError(
+            "the code that made this result differs from its commit",
+            where=result,
+            mend="commit first, then run it again (trainings that were made with uncommitted code, too)",
         )
-        changed = subprocess.run(["git", "diff", "--quiet", "HEAD", "--", ":/src", ":/benchmarks"], cwd=HERE)
-    except (OSError, subprocess.CalledProcessError):
-        return f"version {version('samepoint')}"
-    return head.stdout.strip() + ("+" if changed.returncode else "")
+    return head
+
+
+def trainings(folders: Iterable[Path]) -> list[dict[str, Any]]:
+    """Commit and command of the runs in these folders, each once; null where a run does not say. Folders on the way
+    are left out of the command."""
+    found: dict[str, dict[str, Any]] = {}
+    for folder in folders:
+        for path in sorted(Path(folder).rglob("config.json")):
+            config = json.loads(path.read_text(encoding="utf-8"))
+            if not isinstance(config, dict) or "training" not in config:
+                continue
+            said = config.get("command")
+            one = {
+                "commit": config.get("commit"),
+                "command": None if said is None else _without_folders(said),
+            }
+            found[json.dumps(one)] = one
+    return list(found.values())
+
+
+def _without_folders(said: str) -> str:
+    return shlex.join(Path(word).name if word.startswith("/") else word for word in shlex.split(said))
 
 
 def _processor() -> str:

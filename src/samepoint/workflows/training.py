@@ -25,6 +25,7 @@ from samepoint.models.config import NetworkConfig
 from samepoint.models.unet import UNetConfig
 from samepoint.models.weights import Network, read_config, save_network, write_config
 from samepoint.recipes.probe import DescriptorProbe
+from samepoint.revision import command, commit
 from samepoint.training.checkpoint import check_identity, checkpoint_path, read_checkpoint
 from samepoint.training.engine import Trainer
 from samepoint.training.keeping import Measure
@@ -156,6 +157,8 @@ def train(
     config = {
         "method": recipe.name,
         "samepoint": version("samepoint"),
+        "commit": commit(),
+        "command": command(),
         "recipe": plain(recipe),
         "training": dataclasses.asdict(settings),
         "data": {"path": os.fspath(data), "fingerprint": mark, "images": len(store), **use.to_json()},
