@@ -29,8 +29,9 @@ def confidence_weight(
 ) -> Float[Tensor, "*b"]:
     """How much a view's ray counts, in [0, 1], from its heatmap's variance in u and v (pixels squared).
 
-    About 1 while the heatmap is no wider than the target of width `sigma`, falling above (section 3.2). With v the
-    mean of both variances over sigma^2, "rational" is 1 / (1 + v^2), "exponential" exp(-max(0, v - 1)): ours.
+    It falls as the heatmap grows wider than the target of width `sigma` (section 3.2). With v the mean of both
+    variances over sigma^2, "rational" is 1 / (1 + v^2): .8 at half the target's variance, .5 at the target's own.
+    "exponential" is exp(-max(0, v - 1)): 1 up to the target's, as the paper says. Both forms are ours.
     """
     v = variance.mean(-1) / sigma**2
     if form == "rational":
