@@ -95,10 +95,11 @@ def _consistently_better(case: Case, reading: Reading, than: Reading) -> bool:
 
 
 def _idle(case: Case, reading: Reading, now: Reading) -> bool:
-    """Whether frames would agree as well if the camera had not moved; or if it only turned, where the reading makes
-    its way shorter. Such a reading always fits where the camera faces a plane, or a print that repeats."""
+    """Whether frames would agree as well if a camera that never turns had not moved either; or if one that does had
+    only turned, where the reading makes its way shorter. Such a reading always fits where the camera faces a plane,
+    or a print that repeats."""
     score = case.weigh(reading).score
-    if case.has_depth and not _better(score, case.unmoved(reading).score):
+    if case.has_depth and not case.turned and not _better(score, case.unmoved(reading).score):
         return True
     if reading.scale <= now.scale:
         return False

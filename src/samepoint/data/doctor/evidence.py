@@ -14,7 +14,7 @@ from torch import Tensor
 from samepoint.data.doctor.agreement import Agreement, Pairs, Surfaces, agreement, surfaces
 from samepoint.data.doctor.colours import Matches, colour_matches, fitting
 from samepoint.data.doctor.footage import Footage, shoot
-from samepoint.data.doctor.pairs import choose_pairs, latest, written_poses
+from samepoint.data.doctor.pairs import choose_pairs, latest, turned, written_poses
 from samepoint.data.doctor.readings import Reading
 
 ENOUGH_MATCHES = 30
@@ -72,6 +72,7 @@ class Case:
         common = max(sizes, key=sizes.count) if sizes else None
         fit = {i for i, shot in self.shots.items() if shot.size == common and _known(shot.depth)}
         self.pairs: list[tuple[int, int]] = [(a, b) for a, b in chosen if a in fit and b in fit]
+        self.turned = turned(self.pairs, poses)
         self.geometry: Pairs | None = None
         self.matches: Matches | None = None
         self.surfaces: Surfaces | None = None

@@ -49,6 +49,14 @@ def choose_pairs(footage: Footage, poses: Float[Tensor, "v 4 4"]) -> list[tuple[
     return []
 
 
+def turned(pairs: list[tuple[int, int]], poses: Float[Tensor, "v 4 4"]) -> bool:
+    """Whether views of some pair are turned against each other by at least 8 degrees, however poses are written."""
+    if not pairs:
+        return False
+    a, b = (torch.tensor(side) for side in zip(*pairs, strict=True))
+    return bool((rotation_angle(invert(poses[a]) @ poses[b]) >= LEAST).any())
+
+
 def _usable(footage: Footage, poses: Float[Tensor, "v 4 4"], late: int) -> list[int]:
     views = footage.views
     posed = torch.isfinite(poses).flatten(1).all(1)

@@ -68,7 +68,9 @@ def matches_say(case: Case, reading: Reading, shift: tuple[float, float]) -> Mat
         before, after = (errors[both] / matches.width for errors in (unshifted, shifted))
         if len(before):
             shares = [float((gain > DIFFERENT).float().mean()) for gain in (before - after, after - before)]
-            said.append(MatchesSay(len(before), *shares, float(before.median()), float(after.median())))
+            said.append(
+                MatchesSay(len(before), shares[0], shares[1], float(before.median()), float(after.median()))
+            )
     return max(said, key=lambda one: one.better - one.worse, default=None)
 
 
