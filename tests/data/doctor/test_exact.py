@@ -26,9 +26,7 @@ from samepoint.data.recording import DepthFile, View
 from samepoint.workflows.doctoring import examine
 
 ONCE_WRONG = {
-    "a camera above a table that only shifts, fine print": 1,
     "fractal print, 64 pixels": 34,
-    "checkers, a few views": 25,
     "a camera that only shifts, 48 x 36 pixels": 87,
     "stripes that repeat": 131,
 }
@@ -173,7 +171,7 @@ def test_a_time_lapse(step, verdict):
     ("scale", "verdict"), [(80.0, "undecided"), (0.06, "undecided")], ids=["from the air", "very near"]
 )
 def test_unusual_distances_on_which_depth_and_poses_agree(tmp_path, scale, verdict):
-    made = replace(scene(12), form="frames", scale=scale, size=(64, 80), views=8, path="wave", span=1.6)
+    made = replace(scene(12), form="frames", scale=scale, size=(48, 64), views=6, path="wave", span=1.6)
     made = replace(made, texture="print", boxes=(((-0.1, -0.1, 0.0), (0.0, 0.05, 0.15)),))
     (finding,) = [f for f in examine(write(made, tmp_path / "x")).findings if f.check == "depth unit"]
     assert finding.verdict == verdict
