@@ -71,6 +71,21 @@ def test_matches_decide_where_edges_may_meet_by_chance():
     assert check_registration(doubtful, alias).verdict == "undecided"
 
 
+def test_rough_edges_of_a_sensor():
+    """No place stands out; many edges on both sides of objects, and most of the matches, say where colour lies."""
+    rough = replace(FAR, width=640, u=14.0, edges=9000, deviations=3.0, rival=0.79, sides=(0.12, 0.5))
+    lean = MatchesSay(400, 0.45, 0.25, 0.006, 0.004)
+    assert check_registration(rough, lean).verdict == "fault"
+    for change, said in (
+        ({"edges": 3000}, lean),
+        ({"sides": (0.02, 0.5)}, lean),
+        ({"halves": 5.0}, lean),
+        ({}, replace(lean, better=0.25, worse=0.45)),
+        ({}, None),
+    ):
+        assert check_registration(replace(rough, **change), said).verdict == "undecided"
+
+
 def test_matches_say_whether_colour_is_shifted(case, scene, tmp_path):
     said = matches_say(case, Reading(), (0.05, 0.0))
     assert said is not None

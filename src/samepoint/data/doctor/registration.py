@@ -19,8 +19,9 @@ LEAST_PIXELS = 1.5
 CONTRAST, GAIN, HARDLY = 0.06, 0.35, 0.2
 """How far the best shift must stand out of all shifts; which share of that must be lost without the shift to make it
 a fault; and for it to be worth a word."""
-ENOUGH_EDGES, MANY_EDGES = 200, 1000
-"""Pixels on edges of depth: below the first nothing is said; below the second both sides of objects must gain."""
+ENOUGH_EDGES, MANY_EDGES, PLENTY = 200, 1000, 5000
+"""Pixels on edges of depth: below the first nothing is said; below the second both sides of objects must gain; from the
+third on, a place need not stand out where edges of depth are rough."""
 DEVIATIONS, CLEARLY = 4.0, 6.0
 """Standard deviations of other shifts by which the best must exceed their mean; beyond which repeats do not count."""
 RIVAL = 0.1
@@ -63,20 +64,23 @@ def _far(shift: Shift, said: MatchesSay | None, where: str, meet: str) -> Findin
         )
     if said is not None and said.agree:
         meet = f"{meet}; colour matches say so too, {said}"
-    elif (doubt := _doubt(shift)) is not None:
+    elif (doubt := _doubt(shift, said)) is not None:
         return Finding(CHECK, "undecided", f"edges meet best {where} away, but {doubt}: {meet}")
     mend = f"register depth to colour again, or shift depth by ({shift.u:+.0f}, {shift.v:+.0f}) pixels"
     return Finding(CHECK, "fault", f"colour lies {where} from depth: {meet}", mend)
 
 
-def _doubt(shift: Shift) -> str | None:
+def _doubt(shift: Shift, said: MatchesSay | None) -> str | None:
     """Why the edges may meet there by chance; None if they hardly can."""
     if shift.halves > ALIKE:
         return "another half of the frames meets elsewhere"
+    both_sides = len(shift.sides) > 1 and min(shift.sides) >= SIDE_GAIN * shift.stands_out
+    if shift.edges >= PLENTY and both_sides and said is not None and said.leans:
+        return None
     if shift.deviations < DEVIATIONS:
         return "they meet about as well at many places"
     if shift.deviations < CLEARLY and shift.best - shift.rival < RIVAL * shift.stands_out:
         return "they meet as well at another place, as in a print that repeats"
-    if shift.edges < MANY_EDGES and (len(shift.sides) < 2 or min(shift.sides) < SIDE_GAIN * shift.stands_out):
+    if shift.edges < MANY_EDGES and not both_sides:
         return f"there are few edges of depth ({shift.edges} pixels)"
     return None

@@ -46,6 +46,11 @@ class MatchesSay:
         return self.number >= ENOUGH and self.better >= MOST and self.after < min(FITTING, 0.75 * self.before)
 
     @property
+    def leans(self) -> bool:
+        """More of the matches are for the shift than against it, and the median match fits better."""
+        return self.number >= ENOUGH and self.better > self.worse and self.after < min(FITTING, self.before)
+
+    @property
     def against(self) -> bool:
         """The shift is wrong."""
         return self.number >= ENOUGH and self.worse >= MOST and self.before < min(FITTING, 0.75 * self.after)
