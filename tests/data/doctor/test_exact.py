@@ -78,7 +78,7 @@ def test_rough_edges_of_a_sensor():
     assert check_registration(rough, lean).verdict == "fault"
     for change, said in (
         ({"edges": 3000}, lean),
-        ({"sides": (0.02, 0.5)}, lean),
+        ({"sides": (-0.02, 0.5)}, lean),
         ({"halves": 5.0}, lean),
         ({}, replace(lean, better=0.25, worse=0.45)),
         ({}, None),

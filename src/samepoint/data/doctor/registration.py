@@ -20,8 +20,8 @@ CONTRAST, GAIN, HARDLY = 0.06, 0.35, 0.2
 """How far the best shift must stand out of all shifts; which share of that must be lost without the shift to make it
 a fault; and for it to be worth a word."""
 ENOUGH_EDGES, MANY_EDGES, PLENTY = 200, 1000, 5000
-"""Pixels on edges of depth: below the first nothing is said; below the second both sides of objects must gain; from the
-third on, a place need not stand out where edges of depth are rough."""
+"""Pixels on edges of depth: below the first nothing is said; below the second both sides of objects must gain; from
+the third on, a place need not stand out where edges of depth are rough."""
 DEVIATIONS, CLEARLY = 4.0, 6.0
 """Standard deviations of other shifts by which the best must exceed their mean; beyond which repeats do not count."""
 RIVAL = 0.1
@@ -74,13 +74,13 @@ def _doubt(shift: Shift, said: MatchesSay | None) -> str | None:
     """Why the edges may meet there by chance; None if they hardly can."""
     if shift.halves > ALIKE:
         return "another half of the frames meets elsewhere"
-    both_sides = len(shift.sides) > 1 and min(shift.sides) >= SIDE_GAIN * shift.stands_out
-    if shift.edges >= PLENTY and both_sides and said is not None and said.leans:
+    least = min(shift.sides) if len(shift.sides) > 1 else 0.0
+    if shift.edges >= PLENTY and least > 0 and said is not None and said.leans:
         return None
     if shift.deviations < DEVIATIONS:
         return "they meet about as well at many places"
     if shift.deviations < CLEARLY and shift.best - shift.rival < RIVAL * shift.stands_out:
         return "they meet as well at another place, as in a print that repeats"
-    if shift.edges < MANY_EDGES and not both_sides:
+    if shift.edges < MANY_EDGES and least < SIDE_GAIN * shift.stands_out:
         return f"there are few edges of depth ({shift.edges} pixels)"
     return None
