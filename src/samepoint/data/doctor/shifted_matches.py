@@ -19,7 +19,7 @@ from samepoint.data.doctor.readings import Reading
 from samepoint.geometry.cameras import project
 from samepoint.geometry.motions import transform
 
-ENOUGH = 60
+ENOUGH = 30
 """Matches below which nothing is said."""
 MOST = 0.8
 """Share of the matches that must fit better, or worse."""
