@@ -18,11 +18,13 @@ from typing import Any
 
 import torch
 from lightning.fabric import Fabric
+from lightning.fabric.plugins.environments import LightningEnvironment
 from lightning.fabric.strategies import DDPStrategy
 from torch.multiprocessing.spawn import ProcessException
 from torch.nn.parallel import DistributedDataParallel
 
 from samepoint.errors import RunError, SamepointError
+from samepoint.training.nodes import node_rank
 from samepoint.training.precision import settled
 from samepoint.training.settings import TrainingSettings
 from samepoint.training.signals import stop_signals
@@ -36,19 +38,23 @@ for name in ("lightning.fabric", "lightning.pytorch"):
 def on_devices(settings: TrainingSettings, function: Callable[..., Any], *arguments: Any) -> Any:
     """`function(fabric, *arguments)` in a process for each of `settings.devices`; what the first one returned.
 
-    With several devices function and arguments must be picklable, and the result small: it goes through a
+    With several `settings.nodes` each of them runs this, and each gets what its own first process returned. With
+    several devices function and arguments must be picklable, and the result small: it goes through a
     pipe. On a CPU the cores are shared out evenly. Raises what the function raised; RunError if a process died
     or there are not so many devices.
     """
+    node_rank(settings.nodes)
     fabric = make_fabric(settings)
-    if settings.devices == 1:
+    if settings.devices == settings.nodes == 1:
         fabric.launch()
         return function(fabric, *arguments)
     try:
         with stop_signals(_pass_on):
             # as bytes, because tensors would arrive in memory that the processes share and overwrite; bound
             # to the function, because Fabric walks through whatever it takes for a collection
-            outcome = fabric.launch(partial(_answer, call=pickle.dumps((function, arguments))))
+            outcome = fabric.launch(
+                partial(_answer, call=pickle.dumps((function, arguments)), here=settings.devices)
+            )
     except ProcessException as error:
         last = str(error).strip().splitlines()[-1]
         line = f"process {error.error_index} of the training failed ({last})"
@@ -60,14 +66,18 @@ def on_devices(settings: TrainingSettings, function: Callable[..., Any], *argume
 
 def make_fabric(settings: TrainingSettings) -> Fabric:
     """Devices and precision as set. RunError where there are none such."""
-    strategy = "auto"
-    if settings.devices > 1:
+    strategy: str | DDPStrategy = "auto"
+    environment: LightningEnvironment | None = None
+    if settings.devices > 1 or settings.nodes > 1:
         strategy = DDPStrategy(start_method="spawn", **own_buffers())
+        environment = LightningEnvironment()  # whoever started this process starts no others
     try:
         return Fabric(
             accelerator=settings.device,
             devices=settings.devices,
+            num_nodes=settings.nodes,
             strategy=strategy,
+            plugins=environment,
             precision=settled(settings),
         )
     except (RuntimeError, ValueError) as error:
@@ -82,10 +92,10 @@ def own_buffers() -> dict[str, Any]:
     return {"forward_sync_buffers" if "forward_sync_buffers" in known else "broadcast_buffers": False}
 
 
-def _answer(fabric: Fabric, call: bytes) -> Any:
+def _answer(fabric: Fabric, call: bytes, here: int) -> Any:
     """In each process: the result, or what the user should read, which the first process hands back."""
     if fabric.device.type == "cpu":
-        torch.set_num_threads(max(1, available_cores() // fabric.world_size))
+        torch.set_num_threads(max(1, available_cores() // here))
     function, arguments = pickle.loads(call)
     try:
         return function(fabric, *arguments)

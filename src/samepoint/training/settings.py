@@ -21,7 +21,8 @@ class TrainingSettings:
     """Settings that every method shares.
 
     `steps` or `minutes`: the budget; neither means 10 minutes. `checkpoint_minutes`: at most this much work is
-    lost when the process is killed. `precision` "auto": bfloat16 where the device has instructions for it. `workers`:
+    lost when the process is killed. `devices`: of each of `nodes` machines, on which the same command runs
+    (docs/methods/training.md). `precision` "auto": bfloat16 where the device has instructions for it. `workers`:
     loader processes (0 draws batches in the training process). `freeze_norm`: batch normalisation keeps the
     statistics of the weights that training starts from, rather than those of a few images; it does so anyway
     from trained weights, unless `adapt_norm`. `lr` None: as method and start ask for (docs/methods/training.md).
@@ -35,6 +36,7 @@ class TrainingSettings:
     seed: int = 0
     device: Literal["auto", "cpu", "cuda"] = "auto"
     devices: int = 1
+    nodes: int = 1
     precision: Precision | Literal["auto"] = "auto"
     lr: float | None = None
     optimizer: Optimizer = "adamw"

@@ -29,6 +29,7 @@ from samepoint.revision import command, commit
 from samepoint.training.checkpoint import check_identity, checkpoint_path, read_checkpoint
 from samepoint.training.engine import Trainer
 from samepoint.training.keeping import Measure
+from samepoint.training.nodes import node_rank
 from samepoint.training.plan import Probe, Stage
 from samepoint.training.precision import settled
 from samepoint.training.processes import on_devices
@@ -121,7 +122,8 @@ def train(
     trains on, in pixels. The run holds the best of its start, checkpoints and end (`Measure`). `say` is told in two
     lines what is used of the data and what is not (`data_use`). Raises DataError or RunError with one line.
     """
-    if out.exists() and any(out.iterdir()) and not resume:
+    first = node_rank(settings.nodes) == 0  # the others' processes take part and write nothing
+    if first and out.exists() and any(out.iterdir()) and not resume:
         raise RunError("the run folder is not empty", where=out, mend="give another --out, or --resume")
     init = initial(init, recipe.network)
     settings = dataclasses.replace(settings, precision=_precision(out, settings, resume))
@@ -139,14 +141,15 @@ def train(
     for line in use.lines:
         say(line)
     network = recipe.build(store, init, torch.Generator().manual_seed(settings.seed))
-    out.mkdir(parents=True, exist_ok=True)
+    if first:
+        out.mkdir(parents=True, exist_ok=True)
     identity = {
         "method": recipe.name,
         "recipe": json.dumps(plain(recipe), sort_keys=True),
         "data": mark,
         "seed": settings.seed,
         "steps": settings.steps,
-        "devices": settings.devices,
+        "devices": settings.devices * settings.nodes,
         "init": init,
         "optimizer": settings.optimizer,
         **({"labels": recipe.fingerprint(store)} if isinstance(recipe, Fingerprinted) else {}),
@@ -166,8 +169,11 @@ def train(
         "max_size": size,
         **(recipe.notes(store) if isinstance(recipe, Notes) else {}),
     }
-    write_config(out, network, config)
+    if first:
+        write_config(out, network, config)
     metrics = on_devices(settings, _fit, network, stages, settings, out, identity, measure, goes_on)
+    if not first:
+        return {**metrics, "kept": None}
     ended = read_checkpoint(out)
     network.load_state_dict(ended["kept"] or ended["network"])
     save_network(out, network, config)
