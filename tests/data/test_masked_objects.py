@@ -259,9 +259,17 @@ def test_pairs_across_scenes_without_poses_are_refused_in_one_line(discs):
 
 def test_photos_with_masks_say_what_they_lack(discs):
     view = replace(discs.view({1: LEFT}, depth=False), world_from_camera=None, intrinsics=None)
-    photos = Recording("photos", "photos", (Moment((view,)),))
+    photos = Recording("photos", "photos", (Moment((view,)), Moment((view,))))
     with pytest.raises(DataError, match="no view has depth, intrinsics, camera poses"):
         source(discs.dataset(photos))
+
+
+def test_one_view_and_rearranged_objects_are_told(discs):
+    with pytest.raises(DataError, match="there is one view"):
+        source(discs.dataset(discs.scan("log", {1: LEFT}, 1)))
+    rearranged = replace(discs.scan("log", {1: LEFT}), mode="shuffle")
+    with pytest.raises(DataError, match="objects are rearranged between the images"):
+        source(discs.dataset(rearranged))
 
 
 def test_image_batches_keep_masks_beside_images_without(discs, generator):

@@ -197,8 +197,13 @@ def nothing_related(store: FrameStore, partners: Partners) -> DataError:
         if number == 0
     ]
     line = "no two views are related by geometry"
-    if lacking:
+    modes = {recording.mode for recording in store.dataset.recordings}
+    if len(views) == 1:
+        line += " (there is one view)"
+    elif lacking:
         line += f" (no view has {', '.join(lacking)})"
+    elif modes == {"shuffle"}:
+        line += " (objects are rearranged between the images, and no object has a mask and a pose in two)"
     elif partners.blank:
         line += f" (the masks of {len(partners.blank)} views show nothing of known depth)"
     mend = "geometry needs depth, intrinsics and poses; train photos with identical-view or ccl"
