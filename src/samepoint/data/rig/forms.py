@@ -50,16 +50,16 @@ def read_form(
     if metres_per_unit is not None and not (0 < metres_per_unit < math.inf):
         what = f"{metres_per_unit:g} metres a unit is not above 0"
         raise DataError(what, mend="give 1 for metres, 0.001 for millimetres")
+    if form == "kalibr" and (size is not None or fisheye is not None):
+        raise DataError("kalibr says sizes and lenses itself", mend="leave --size and --fisheye out")
+    if form == "anipose" and fisheye is not None:
+        raise DataError("anipose says lenses itself", mend="leave --fisheye out")
     other = _likely(Path(path), form)
     if other is not None:
         raise DataError(f"is not in the form {form}", where=path, mend=f"give {other}; {FORMS}")
     if form == "kalibr":
-        if size is not None or fisheye is not None:
-            raise DataError("kalibr says sizes and lenses itself", mend="leave --size and --fisheye out")
         return read_kalibr(path, metres_per_unit or 1.0)
     if form == "anipose":
-        if fisheye is not None:
-            raise DataError("anipose says lenses itself", mend="leave --fisheye out")
         return read_calibration(path, metres_per_unit, size)
     return read_opencv(path, Missing(size, metres_per_unit or 1.0, fisheye))
 
