@@ -14,6 +14,7 @@ from samepoint.errors import RunError
 from samepoint.training.checkpoint import read_checkpoint
 from samepoint.training.engine import Trainer
 from samepoint.training.keeping import Candidate, Measure, certainty
+from samepoint.training.log import read_log
 from samepoint.training.plan import Part, Stage
 from samepoint.training.processes import make_fabric
 from samepoint.training.settings import TrainingSettings
@@ -104,6 +105,42 @@ def test_random_weights_are_not_kept_though_they_score_higher(tmp_path):
     told = trainer(tmp_path / "run", towards(-3.0), known_start=False, weight=0.9).fit()["kept"]
     assert told["kept"] == "checkpoint"
     assert told["line"].endswith("random weights are better there, on twelve sums")
+
+
+def too_fast(network, batch, generator):
+    """Steps of the optimiser at the full rate overshoot."""
+    return {"loss": (network(batch) - batch.sum(1, keepdim=True)).abs().mean()}
+
+
+@pytest.mark.parametrize("step", [None, 7, 25])
+def test_a_training_that_loses_at_first_begins_again_more_slowly(tmp_path, step):
+    settings = replace(SETTINGS, lr=0.3, weight_decay=0.0)
+
+    def retreating(run):
+        subject = trainer(run, too_fast, settings, weight=0.95)
+        subject.measure = replace(subject.measure, retreats=True)
+        return subject
+
+    whole = retreating(tmp_path / "whole")
+    told = whole.fit()["kept"]
+    assert told["retreated"] == 10
+    assert told["kept"] != "start"
+    assert "step 10 was worse than the start" in told["line"]
+    assert read_log(tmp_path / "whole")[-1]["lr"] == "0.03"
+    if step is None:
+        return
+    killed = retreating(tmp_path / "killed")
+    ordinary = killed._step
+
+    def dying(*arguments):
+        if killed.position.step == step:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return ordinary(*arguments)
+
+    killed._step = dying
+    with pytest.raises(KeyboardInterrupt):
+        killed.fit()
+    assert retreating(tmp_path / "killed").fit(resume=True)["kept"] == told
 
 
 def not_finite_from(step):

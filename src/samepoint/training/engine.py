@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from samepoint.errors import RunError
 from samepoint.geometry.precision import double_of
 from samepoint.training.checkpoint import check_identity, read_checkpoint, write_checkpoint
-from samepoint.training.keeping import Keeper, Measure, Name, copied, due, marks_before
+from samepoint.training.keeping import SLOWER, Keeper, Measure, Name, copied, due, marks_before
 from samepoint.training.loader import StepBatches, generator_for, step_loader
 from samepoint.training.log import ProgressLine, TrainingLog
 from samepoint.training.plan import Ramp, Stage, stage_at
@@ -90,9 +90,11 @@ class Trainer:
         )
         self.bare = network.to(self.fabric.device)
         self.measure, self.measured_step, self.marks = measure, 0, 0
+        self.start = copied(self.bare.state_dict()) if measure is not None else {}
+        self.retreated: int | None = None
         self.keeper = None
         if measure is not None and self.fabric.is_global_zero:
-            self.keeper = Keeper(measure, copied(self.bare.state_dict()))
+            self.keeper = Keeper(measure, self.start)
         self.outcome: dict[str, Any] | None = None
         self.network = _UnderPrecision(self.fabric, self.fabric.strategy.setup_module(self.bare))
         self.optimizer: Any = self.fabric.setup_optimizers(optimizer)
@@ -135,8 +137,19 @@ class Trainer:
     def _learning(self) -> None:
         """Training mode, but for the statistics that are to stay."""
         self.network.train()
-        if self.settings.freeze_norm:
+        if self.settings.freeze_norm or self.retreated is not None:
             freeze_norm(self.network)
+
+    def _retreat(self) -> None:
+        """Where the first checkpoint is worse than the start: begin again from there, in all processes, at a lower
+        rate and with the start's statistics."""
+        if self.measure is None or not self.measure.retreats or self.retreated is not None:
+            return
+        if self.fabric.broadcast(self.keeper is not None and self.keeper.loses()):
+            self.bare.load_state_dict(self.start)
+            self.optimizer.state.clear()
+            self.retreated = self.position.step
+            self._learning()
 
     def _measure(self, name: Name) -> float:
         """Measure the weights as they are, in the first process; the others wait. Seconds that it took."""
@@ -172,6 +185,10 @@ class Trainer:
                 self._score(self.keeper, "halfway")
                 self.bare.load_state_dict(last)
             kept, self.outcome = self.keeper.choose(failed)
+            if self.retreated is not None:
+                self.outcome |= {"retreated": self.retreated}
+                how = f"from which it went on at {SLOWER:g} of the rate"
+                self.outcome["line"] += f"; step {self.retreated} was worse than the start, {how}"
         useless = self.keeper is not None and not self.keeper.usable
         if self.measure is not None and self.fabric.broadcast(useless):
             line = failed or "the weights are not finite numbers at the end of the training"
@@ -197,6 +214,8 @@ class Trainer:
         while self._progress() < 1 and stage_at(self.stages, self._progress())[0] == index:
             if due(self._progress(), self.marks, self.position.step - self.measured_step):
                 spent = self._measure("checkpoint")  # not training time
+                if self.marks == 0:
+                    self._retreat()
                 self.marks = marks_before(self._progress())
                 tick, meter.started = tick + spent, meter.started + spent
             _, passed = stage_at(self.stages, self._progress())
@@ -281,11 +300,12 @@ class Trainer:
 
     def _set_rate(self, stage_progress: float) -> float:
         settings = self.settings
+        rate = settings.rate * (1.0 if self.retreated is None else SLOWER)
         if settings.schedule in ("step", "exponential"):
             decay = settings.schedule_factor, settings.schedule_every
-            lr = settings.rate * decay_factor(settings.schedule, self.position.step, *decay)
+            lr = rate * decay_factor(settings.schedule, self.position.step, *decay)
         else:
-            lr = settings.rate * rate_factor(settings.schedule, stage_progress)
+            lr = rate * rate_factor(settings.schedule, stage_progress)
         for group in self.optimizer.param_groups:
             group["lr"] = lr
         return lr
@@ -301,6 +321,7 @@ class Trainer:
                 "precision": self.fabric.strategy.precision.state_dict(),
                 "identity": self.identity,
                 "marks": self.marks,
+                "retreated": self.retreated,
                 "measured_step": self.measured_step,
                 "keeper": self.keeper.state_dict() if self.keeper else None,
                 "kept": None if kept is None else dict(kept),
@@ -317,6 +338,7 @@ class Trainer:
         self.fabric.strategy.precision.load_state_dict(state["precision"])
         self.position = Position(state["step"], state["seconds"])
         self.marks, self.measured_step = state["marks"], state["measured_step"]
+        self.retreated = state["retreated"]
         if self.keeper and state["keeper"]:
             self.keeper.load_state_dict(state["keeper"])
 

@@ -23,6 +23,8 @@ MARKS = (0.25, 0.5, 0.75)
 """Shares of the budget after which a checkpoint is measured."""
 FEWEST_STEPS = 5
 """Steps between two measurements, at least."""
+SLOWER = 0.1
+"""The rate after a retreat, as a share of that before it."""
 RESAMPLES = 2000
 CERTAIN = 0.9
 """In so many of the resamples a candidate must be better than trained weights to take their place."""
@@ -34,6 +36,7 @@ class Measure:
     in words (fields `score` and `loss`, its negative). `known_start`: it goes on from weights that were trained.
     `held_out` false: on what it trains on, where more training always looks better; the end is kept unless it is
     worse than the start. `verified`: the answers are true ones, of other images.
+    `retreats`: a training that has got worse by the first checkpoint begins again from the start, more slowly.
     """
 
     probe: Probe
@@ -41,6 +44,7 @@ class Measure:
     known_start: bool
     held_out: bool = True
     verified: bool = False
+    retreats: bool = False
     form: str = "finds {score:.3f} of the points"
 
     def words(self, score: float) -> str:
@@ -128,6 +132,13 @@ class Keeper:
             if candidate.name in ("checkpoint", "end") and (best is None or self._prefers(candidate, best)):
                 best = candidate
         return best
+
+    def loses(self) -> bool:
+        """Whether all on the way is certainly worse than the start."""
+        start, best = next(c for c in self.candidates if c.name == "start"), self.best_trained
+        if best is None or start.scores is None:
+            return False
+        return best.scores is None or certainty(best.scores, start.scores) >= CERTAIN
 
     @property
     def usable(self) -> bool:

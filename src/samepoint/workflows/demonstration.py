@@ -91,7 +91,7 @@ def demo(out: Path, settings: Demo, say: Say = print) -> dict[str, Any]:
         test = open_dataset(data).split("test")
         write_pairs(pairs, make_pairs(test, number=settings.pairs, cross_scene=True, seed=settings.seed))
     say(f"training for {settings.minutes:g} minutes (stop it and run the demo again: it goes on)")
-    _train(data, run, settings)
+    _train(data, run, settings, say)
     say("evaluating on objects that were never seen, beside chance, SIFT and the untrained network")
     file = read_pairs(pairs)
     _calibrate(run, data, settings)
@@ -120,14 +120,16 @@ def _render(data: Path, settings: Demo, say: Say) -> None:
     render_dataset(data, replace(settings.render, seed=settings.seed), progress)
 
 
-def _train(data: Path, run: Path, settings: Demo) -> None:
+def _train(data: Path, run: Path, settings: Demo, say: Say) -> None:
     """Train, or go on with a training that was stopped; a finished one is kept."""
     if (run / "metrics.json").is_file():
         return
     training = replace(settings.training, minutes=settings.minutes, steps=None, seed=settings.seed)
     if not torch.cuda.is_available():
         training = replace(training, workers=0)  # a loader would take its core from the training
-    train(settings.recipe, data, run, training, init=settings.init, resume=run.is_dir())
+    kept = train(settings.recipe, data, run, training, init=settings.init, resume=run.is_dir())["kept"]
+    if kept:
+        say(kept["line"])
 
 
 def _calibrate(run: Path, data: Path, settings: Demo) -> None:

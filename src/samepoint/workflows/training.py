@@ -134,7 +134,10 @@ def train(
     parts = recipe.hold_out(dataset) if isinstance(recipe, HoldsOut) else hold_out(dataset)
     store = FrameStore(parts.training, max_size=size)
     measure = measure_of(recipe, parts, store, known_start=start == "trained")
-    settings = settled_for(settings, start, verified=measure is not None and measure.verified)
+    verified = measure is not None and measure.verified
+    if measure is not None and verified and start == "trained" and settings.lr is None:
+        measure = dataclasses.replace(measure, retreats=True)
+    settings = settled_for(settings, start, verified=verified)
     torch.manual_seed(settings.seed)
     stages = recipe.stages(store, from_run=init not in ("random", "pretrained"))
     use = data_use(recipe, store, dataset)
