@@ -1,4 +1,5 @@
 """What a finished `make demo` reached: results/demo.json, and the README's table on the terminal.
+The row of the start is that of the network before any training.
 
 make demo && python benchmarks/demo.py demo
 """
@@ -16,6 +17,7 @@ NAMES = {
     "chance": "chance",
     "same_pixel": "the same pixel",
     "sift": "SIFT at its best (dense and oriented, two settings)",
+    "start": "what it started from (samepoint-small), 0 minutes",
     "untrained": "untrained network",
 }
 KEPT = ("pck", "auc_1_50", "auc_1_100", "mean_pixel_error", "n_points", "n_pairs", "intervals")

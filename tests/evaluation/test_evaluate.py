@@ -9,6 +9,7 @@ import torch
 from samepoint.data.pairs import PairsFile
 from samepoint.errors import DataError
 from samepoint.evaluation.evaluate import EvaluationSettings, default_baselines, evaluate, read_evaluation
+from samepoint.evaluation.network_predictor import NetworkPredictor
 from samepoint.evaluation.predictions import PairPrediction, Predictions, read_predictions
 from samepoint.evaluation.predictors import ChancePredictor, Prediction, SamePixelPredictor
 from samepoint.evaluation.tables import evaluation_table
@@ -206,6 +207,19 @@ def test_a_network_with_rankings(make_pairs):
     assert row["closer_fraction"]["n_points"] == 24
     without = evaluate(baselines["untrained"], make_pairs(2), settings=EvaluationSettings(closer=False)).row
     assert without["closer_fraction"] is None
+
+
+def test_what_a_run_started_from_is_a_row(tmp_path):
+    """samepoint-small or another run: a table without it would flatter the training."""
+    network = NetworkConfig().to_json()
+    found = default_baselines({"network": network, "init": "pretrained", "max_size": 64})
+    assert isinstance(found["start"], NetworkPredictor)
+    assert found["start"].name == "start"
+    assert "start" not in default_baselines({"network": network, "init": "random", "max_size": 64})
+    shorter = NetworkConfig(dim=8).to_json()  # its last layer begins with random weights
+    assert "start" not in default_baselines({"network": shorter, "init": "pretrained", "max_size": 64})
+    gone = default_baselines({"network": network, "init": str(tmp_path / "gone"), "max_size": 64})
+    assert gone["start"].startswith("unavailable: the run it started from cannot be read")
 
 
 def test_other_json_is_no_evaluation(tmp_path):

@@ -20,7 +20,7 @@ from samepoint.data.pairs import PairsFile
 from samepoint.errors import DataError
 from samepoint.evaluation.bootstrap import LEVEL, RESAMPLES, resample_weights
 from samepoint.evaluation.frozen import frozen_backbones
-from samepoint.evaluation.network_predictor import untrained_predictor
+from samepoint.evaluation.network_predictor import START, start_predictor, untrained_predictor
 from samepoint.evaluation.predictions import (
     MaskOf,
     Predictions,
@@ -130,7 +130,8 @@ def default_baselines(
     device: torch.device | str = "cpu",
     weights: Mapping[str, str | Path] | None = None,
 ) -> dict[str, Baseline]:
-    """Chance, the same pixel, SIFT, the untrained network of a run's config.json, frozen backbones.
+    """Chance, the same pixel, SIFT, the untrained network of a run's config.json, what the run started from (where
+    that was trained itself), frozen backbones.
 
     `weights`: files of frozen backbones by their name in the table (`frozen.FROZEN`).
     """
@@ -141,6 +142,9 @@ def default_baselines(
     }
     if config is not None:
         rows["untrained"] = untrained_predictor(config, torch.Generator().manual_seed(seed), device)
+        start = start_predictor(config, device)
+        if start is not None:
+            rows[START] = start
     return {**rows, **frozen_backbones(weights=weights, device=device)}
 
 

@@ -14,6 +14,7 @@ from torch import Tensor
 from samepoint.correspondence.hard import hard_match
 from samepoint.correspondence.sampling import sample_descriptors
 from samepoint.correspondence.scores import score_maps, scores_at
+from samepoint.errors import SamepointError
 from samepoint.evaluation.caches import LastUsed
 from samepoint.evaluation.predictors import Prediction
 from samepoint.geometry.pixels import resize_pixels
@@ -22,9 +23,13 @@ from samepoint.inference.images import image_digest, resized, working_size
 from samepoint.inference.settings import KEY, settings_of
 from samepoint.models.config import NetworkConfig
 from samepoint.models.network import DescriptorNetwork
+from samepoint.models.registry import NETWORKS
+from samepoint.models.shipped import SMALL, fits_shipped
 from samepoint.models.weights import load_network
 from samepoint.types import DescriptorMap, Size
 
+START = "start"
+"""The row of what a run started from."""
 CACHED_MAPS = 64
 CHUNK_NUMBERS = 1 << 23
 """How many scores are held at once while right answers are ranked."""
@@ -160,6 +165,25 @@ def untrained_predictor(
     return NetworkPredictor(
         network, "untrained", max_size=run_max_size(config), device=device, config=described
     )
+
+
+def start_predictor(
+    config: Mapping[str, Any], device: torch.device | str = "cpu"
+) -> NetworkPredictor | str | None:
+    """What a run started from, before its training: samepoint-small or another run; or why it cannot be asked
+    ("unavailable: ..."). None
+    where that found nothing yet: random weights, those of a backbone alone."""
+    init = config.get("init")
+    if init in (None, "auto", "random") or Path(init).is_file():
+        return None
+    network = NetworkConfig.from_json(config["network"])
+    if init == "pretrained":
+        whole = fits_shipped(network) and network.dim == NETWORKS[SMALL].dim
+        return run_predictor(SMALL, device, START) if whole else None
+    try:
+        return run_predictor(init, device, START)
+    except SamepointError as error:
+        return f"unavailable: the run it started from cannot be read ({error.what})"
 
 
 def run_max_size(config: Mapping[str, Any]) -> int | None:

@@ -92,7 +92,7 @@ def demo(out: Path, settings: Demo, say: Say = print) -> dict[str, Any]:
         write_pairs(pairs, make_pairs(test, number=settings.pairs, cross_scene=True, seed=settings.seed))
     say(f"training for {settings.minutes:g} minutes (stop it and run the demo again: it goes on)")
     _train(data, run, settings, say)
-    say("evaluating on objects that were never seen, beside chance, SIFT and the untrained network")
+    say("evaluating on new objects, beside chance, SIFT, the start and the untrained network")
     file = read_pairs(pairs)
     _calibrate(run, data, settings)
     scoring = EvaluationSettings(closer=False)

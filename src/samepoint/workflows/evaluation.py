@@ -77,7 +77,8 @@ def evaluate_run(
     settings: EvaluationSettings | None = None,
     progress: Report | None = None,
 ) -> Evaluation:
-    """The run's network on the pairs, and chance, SIFT, the untrained network and frozen backbones beside it.
+    """The run's network on the pairs; beside it chance, SIFT, the untrained network, what it started from, and frozen
+    backbones.
 
     `predictions`: another program's answers are scored in place of the network's. `weights`: files of frozen
     backbones by name. `device` as in `inference.load`. Raises RunError or DataError with one line.

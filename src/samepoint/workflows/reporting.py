@@ -54,7 +54,12 @@ def summary_of(evaluation: Mapping[str, Any]) -> str:
     )
     others = [
         f"{label} {_percent(baselines[key]['pck']['10'])}"
-        for key, label in (("sift", "SIFT"), ("untrained", "the untrained network"), ("chance", "chance"))
+        for key, label in (
+            ("sift", "SIFT"),
+            ("untrained", "the untrained network"),
+            ("start", "what the training started from"),
+            ("chance", "chance"),
+        )
         if "pck" in baselines.get(key, {})
     ]
     return text + (f"; to within 10 pixels, {', '.join(others)}." if others else ".")
