@@ -5,6 +5,7 @@ Parts, one result in benchmarks/results/s3k-PART.json each:
 `labels`: one box, three of its corners, four cameras anywhere: labelled times unlabelled moments (section 4.1).
 `plain`: the same without augmentation, of which the text says nothing.
 `weight`: weights of the self-supervised part (appendix C).
+`weighting`: how a view's say falls with the width of its heatmap (section 3.2).
 `shift`: other things around the box change over time; labels from the start only, or from all along (section 4.2).
 `shoes`: 1 to 12 training shapes, four held out, 120 labelled moments in any case (section 4.3, table 1).
 `soft`: a plush toy and a cable with plug and socket (sections 5 and 6).
@@ -205,6 +206,19 @@ def weight_cells(data: Path, seeds: Sequence[int]) -> list[Cell]:
     return cells
 
 
+def weighting_cells(data: Path, seeds: Sequence[int]) -> list[Cell]:
+    """Ten labelled and 300 unlabelled moments; how a view's say falls with the width of its heatmap."""
+    cells = []
+    for cell in labels_cells(data, seeds):
+        for form in ("rational", "exponential"):
+            if (cell.values["labelled"], cell.values["unlabelled"]) == (10, 300):
+                recipe = replace(cell.recipe, self_supervision=SelfSupervision(weighting=form))
+                name = cell.name.replace("labels", f"weighting-{form}")
+                values = {**cell.values, "weighting": form}
+                cells.append(replace(cell, name=name, recipe=recipe, values=values))
+    return cells
+
+
 def shift_cells(data: Path, seeds: Sequence[int]) -> list[Cell]:
     """30 labelled moments of the first recording, or three of each of the ten; unlabelled ones of all."""
     cells = []
@@ -299,7 +313,8 @@ def fly_cells(data: Path, seeds: Sequence[int]) -> list[Cell]:
 
 
 PARTS = {
-    "labels": labels_cells, "plain": plain_cells, "weight": weight_cells, "shift": shift_cells, "shoes": shoes_cells,
+    "labels": labels_cells, "plain": plain_cells, "weight": weight_cells, "weighting": weighting_cells,
+    "shift": shift_cells, "shoes": shoes_cells,
     "soft": soft_cells, "network": network_cells, "fly": fly_cells, "paper": labels_cells,
 }  # fmt: skip
 
