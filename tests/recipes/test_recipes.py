@@ -14,7 +14,7 @@ from samepoint.data.sampling import PairSampling, PairSource
 from samepoint.data.store import FrameStore
 from samepoint.errors import DataError
 from samepoint.geometry.pixels import pixel_grid
-from samepoint.models.config import NetworkConfig
+from samepoint.models import network_config
 from samepoint.models.network import DescriptorNetwork
 from samepoint.recipes.ccl import Ccl
 from samepoint.recipes.don import Contrast, Don
@@ -23,7 +23,7 @@ from samepoint.types import CellMap, DescriptorMap, PairBatch
 
 pytestmark = pytest.mark.slow
 
-SMALL = NetworkConfig(dim=8, width=16)
+SMALL = network_config("lcnet_035", dim=8, width=16)
 STILL = Augmentation(0.0, (1.0, 1.0), 0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
 SAMPLING = PairSampling(pairs=2, points=48)
 LOSSES = ("kl", "expectation", "contrastive", "contrastive-printed", "nt-xent", "triplet")

@@ -13,7 +13,7 @@ from samepoint.data.open import open_dataset
 from samepoint.data.partners import PairMixture
 from samepoint.data.sampling import PairSampling, PairSource
 from samepoint.data.store import FrameStore
-from samepoint.models.config import NetworkConfig
+from samepoint.models import network_config
 from samepoint.models.network import DescriptorNetwork
 from samepoint.recipes.don import Contrast, Don
 from samepoint.recipes.pairs import distributional
@@ -23,7 +23,7 @@ pytestmark = pytest.mark.slow
 
 STILL = Augmentation(0.0, (1.0, 1.0), 0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
 LOSSES = ("kl", "expectation", "contrastive", "contrastive-printed", "nt-xent", "triplet")
-SMALL = NetworkConfig(dim=8, width=16)
+SMALL = network_config("lcnet_035", dim=8, width=16)
 
 
 @pytest.fixture(scope="module")
