@@ -283,15 +283,21 @@ def test_frames_do_not_write_to_the_store(random_scan, tmp_path):
 
 
 def test_other_data_sets_are_stored_as_ever(tmp_path):
-    """The same files, index and name as before there were quantiles."""
+    """No file, index entry or part of the name speaks of quantiles."""
     data = scan(tmp_path / "data", (1.0, 1.0))
     store = FrameStore(data, max_size=None, cache_dir=tmp_path / "cache")
-    assert {p.name for p in store.folder.iterdir()} == {"images.bin", "depth.bin", "labels.bin", "index.json"}
+    assert {p.name for p in store.folder.iterdir()} == {
+        "images.bin",
+        "depth.bin",
+        "labels.bin",
+        "index.json",
+        ".used",
+    }
     index = json.loads((store.folder / "index.json").read_text())
     assert set(index["entries"][0]) == {
         "size", "source_size", "image", "depth", "metres_per_unit", "labels"
     }  # fmt: skip
-    digest = hashlib.sha256(b"1 None")
+    digest = hashlib.sha256(b"2 None")
     for i in range(2):
         digest.update(b"\nview")
         for kind, name, scale in (("image", f"{i}.png", 0), ("depth image", f"{i}.npy", 1.0)):
@@ -318,7 +324,7 @@ def test_other_quantiles_are_another_store(random_scan, tmp_path):
         (lambda p: np.save(p, np.ones((4, H, W), np.int32)), "are int32; write"),
         (lambda p: np.save(p, np.array([{}], dtype=object)), "is not a readable array"),
         (lambda p: p.write_bytes(p.read_bytes()[:-100]), "is not a readable array"),
-        (lambda p: p.write_bytes(b""), "is not a readable array"),
+        (lambda p: p.write_bytes(b""), "is empty"),
         (lambda p: p.unlink(), "does not exist"),
     ],
 )
