@@ -85,7 +85,7 @@ def test_face_beyond_the_vertices(tmp_path, mesh):
 
 
 def test_missing(tmp_path):
-    with pytest.raises(DataError, match="cannot be read"):
+    with pytest.raises(DataError, match="this file does not exist"):
         read_ply(tmp_path / "none.ply")
     with pytest.raises(DataError, match="object 4: this object has no mesh"):
         load_mesh(ObjectModel(4))

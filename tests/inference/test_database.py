@@ -127,7 +127,7 @@ def test_other_files_and_versions_are_refused(database: KeypointDatabase) -> Non
 
 
 def test_folders_and_missing_folders_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(RunError, match="cannot be used"):
+    with pytest.raises(RunError, match="is a folder, not a file"):
         KeypointDatabase(tmp_path).names()
     with pytest.raises(RunError, match="does not exist"):
         KeypointDatabase(tmp_path / "none" / "k.sqlite").add("a", reference())

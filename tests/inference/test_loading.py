@@ -97,7 +97,7 @@ def test_settings_go_through_the_runs_config(run: Path) -> None:
     finder = load(run)
     assert (finder.max_size, finder.threshold) == (None, 0.75)
     assert finder.matcher.settings == settings
-    with pytest.raises(RunError, match="cannot be read"):
+    with pytest.raises(RunError, match="does not exist"):
         write_settings(run / "none", settings)
 
 

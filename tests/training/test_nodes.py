@@ -113,7 +113,7 @@ def test_two_nodes_meet() -> None:
         for k in range(2)
     ]
     try:
-        found = [json.loads(node.communicate(timeout=300)[0].splitlines()[-1]) for node in nodes]
+        found = [json.loads(node.communicate(timeout=900)[0].splitlines()[-1]) for node in nodes]
     finally:
         for node in nodes:
             node.kill()
