@@ -118,11 +118,16 @@ def test_a_mirrored_pose(fails, frames, tmp_path):
     fails(train(frames, tmp_path / "run", method="don"), "000001.txt", "determinant")
 
 
-def test_a_pose_with_nan(fails, frames, tmp_path):
-    pose = np.eye(4)
-    pose[0, 0] = np.nan
-    np.savetxt(frames / "pose/000001.txt", pose)
-    fails(train(frames, tmp_path / "run", method="don"), "000001.txt")
+def test_poses_with_nan(fails, frames, tmp_path, capsys):
+    """One is a view without a pose, which is said; without any there is nothing to train on."""
+    for i in range(3):
+        pose = np.loadtxt(frames / f"pose/{i:06d}.txt")
+        pose[0, 0] = np.nan
+        np.savetxt(frames / f"pose/{i:06d}.txt", pose)
+        if i == 0:
+            assert run(["data", "info", str(frames)]) == 0
+            assert "1 of 3 poses are unknown" in capsys.readouterr().out
+    fails(train(frames, tmp_path / "run", method="don"), "pose", "all 3 poses are unknown")
 
 
 def test_good_frames_train(frames, tmp_path):
