@@ -184,18 +184,18 @@ def test_ccl_learns_from_images_alone(tmp_path):
     """A shuffled recording from above, no geometry, both stages: better than chance by far and than untrained."""
     data, pairs, out = tmp_path / "data", tmp_path / "pairs.json", tmp_path / "ccl"
     settings = RenderSettings(
-        families=("mug", "box"), mode="shuffle", views=30, size=(96, 128), split_scenes=(1, 0, 0),
+        families=("mug", "box"), mode="shuffle", views=34, size=(96, 128), split_scenes=(1, 0, 0),
         instances=(2, 1, 1), objects_per_scene=(4, 4), distractors=(0, 0), max_yaw=30.0, workers=1,
     )  # fmt: skip
     render_dataset(data, settings)
-    assert run(["data", "pairs", str(data), "--out", str(pairs), "--number", "12", "--split", "train"]) == 0
+    assert run(["data", "pairs", str(data), "--out", str(pairs), "--number", "24", "--split", "train"]) == 0
     quick = [
         *COMMON, "--images", "4", "--lr", "3e-3", "--augmentation.rotation", "30", "--augmentation.translation",
         "0.25", "--augmentation.colour", "0.1", "--augmentation.perspective", "0",
     ]  # fmt: skip
-    assert run(["train", "ccl", "--data", str(data), "--out", str(out), "--steps", "160", *quick]) == 0
+    assert run(["train", "ccl", "--data", str(data), "--out", str(out), "--steps", "240", *quick]) == 0
     stages = [row["stage"] for row in read_log(out)]
-    assert stages.count("identical-view") == stages.count("cycle") == 16
+    assert stages.count("identical-view") == stages.count("cycle") == 24
     evaluation = json_of(["evaluate", str(out), "--pairs", str(pairs)], tmp_path / "ccl.json")
     assert evaluation["pck"]["10"] > 8 * evaluation["baselines"]["chance"]["pck"]["10"]
     assert evaluation["pck"]["10"] > evaluation["baselines"]["untrained"]["pck"]["10"] + 0.03
